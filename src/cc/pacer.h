@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A token bucket that turns a rate into send times (quicly's pacer states its bound in the same form).
+//
+//   sent(t0, t1) <= burst + rate * (t1 - t0)       burst = max(2 quanta, rate * 2 ms)
+//
+// The quantum is what goes out in one system call: clamp(rate * 0.5 ms, 1 packet, 64 KB).
+#ifndef LH_CC_PACER_H
+#define LH_CC_PACER_H
+
+#include <stdint.h>
+
+#include "base/time.h"
+
+struct lh_pacer {
+    uint64_t rate;        // bytes/s
+    uint64_t packet_size; // bytes
+    int64_t credit;       // bytes that may go now; negative after a batch that overshot
+    lh_ns updated;
+};
+
+void lh_pacer_init(struct lh_pacer *pacer, uint64_t packet_size, lh_ns now);
+void lh_pacer_set_rate(struct lh_pacer *pacer, uint64_t bytes_per_second, lh_ns now);
+// Bytes that may be sent now, 0 when it is too early.
+uint64_t lh_pacer_available(struct lh_pacer *pacer, lh_ns now);
+void lh_pacer_consume(struct lh_pacer *pacer, uint64_t bytes);
+// When a quantum will be available; `now` if it is already.
+lh_ns lh_pacer_next(const struct lh_pacer *pacer, lh_ns now);
+uint64_t lh_pacer_quantum(const struct lh_pacer *pacer);
+
+#endif

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Digests: XXH3-128 per block, and per file over (size, block size, block digests in order), so that
+// blocks may be hashed in any order and a file's digest needs no second reading. Canonical (big
+// endian) form, 16 bytes. xxHash stays behind this header.
+#ifndef LH_FILE_DIGEST_H
+#define LH_FILE_DIGEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define LH_DIGEST_LEN     16
+#define LH_DIGEST_XXH3128 1 // id in HELLO and journal
+
+struct lh_digest {
+    uint8_t bytes[LH_DIGEST_LEN];
+};
+
+void lh_digest_block(const void *data, size_t len, struct lh_digest *out);
+// `count` = ceil(size / block_size) digests; 0 for an empty file.
+void lh_digest_file(uint64_t size, uint32_t block_size, const struct lh_digest *blocks,
+                    uint64_t count, struct lh_digest *out);
+
+#endif

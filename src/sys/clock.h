@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The only clocks and the only entropy of the tree.
+#ifndef LH_SYS_CLOCK_H
+#define LH_SYS_CLOCK_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/time.h"
+
+lh_ns lh_clock_now(void);          // CLOCK_MONOTONIC
+int64_t lh_clock_wall_seconds(void); // seconds since 1970, for logs only
+void lh_entropy_fill(void *data, size_t len); // getrandom; aborts where the kernel has none
+
+#endif

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a transfer needs from a transport, and no more: the seam between transfer/ and transport/,
+// which tests fill with two queues in memory. Semantics and outcomes are those of the functions of the
+// same name in transport/transport.h.
+#ifndef LH_TRANSFER_CHANNEL_H
+#define LH_TRANSFER_CHANNEL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+struct lh_channel {
+    void *ctx;
+    lh_err (*send_block)(void *ctx, uint8_t *data, size_t len, uint32_t *out_block);
+    void (*block_release)(void *ctx, uint32_t block);
+    lh_err (*stream_write)(void *ctx, const void *data, size_t len);
+    void (*stream_consumed)(void *ctx, size_t len);
+};
+
+#endif
