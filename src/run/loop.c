@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. epoll's user data is an index into `watches`; a slot that was removed during a turn keeps
+// its index until the turn is over, so an event that the kernel has already reported for it meets a
+// handler of NULL instead of a stranger. epoll_pwait2 gives nanosecond deadlines, which pacing needs; a
+// kernel without it (before 5.11) gets epoll_wait rounded up to a millisecond.
+#include "run/loop.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/cleanup.h"
+#include "sys/clock.h"
+
+struct watch {
+    int fd; // -1 = free
+    lh_loop_handler handler;
+    void *user;
+};
+
+struct lh_loop {
+    int epoll_fd;
+    bool stopped;
+    bool has_pwait2;
+    struct watch watches[LH_LOOP_FDS_MAX];
+    bool is_retired[LH_LOOP_FDS_MAX]; // removed in this turn
+};
+
+LH_DEFINE_FREEP(struct lh_loop, lh_loop_free)
+
+lh_err lh_loop_new(struct lh_loop **out_loop, struct lh_errinfo *info)
+{
+    LH_CLEANUP(lh_loop_freep) struct lh_loop *loop = calloc(1, sizeof *loop);
+
+    if (loop == NULL)
+        return lh_fail(info, LH_E_NOMEM, 32, "no memory for the event loop");
+    loop->has_pwait2 = true;
+    for (size_t i = 0; i < LH_LOOP_FDS_MAX; i++)
+        loop->watches[i].fd = -1;
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    if (loop->epoll_fd < 0)
+        return lh_fail_errno(info, errno, 31, "cannot make an event loop (epoll_create1)");
+    (void)prctl(PR_SET_TIMERSLACK, 1L); // pacing sleeps of tens of microseconds
+    *out_loop = lh_steal(&loop);
+    return 0;
+}
+
+void lh_loop_free(struct lh_loop *loop)
+{
+    if (loop == NULL)
+        return;
+    if (loop->epoll_fd >= 0)
+        (void)close(loop->epoll_fd);
+    free(loop);
+}
+
+static struct watch *find_watch(struct lh_loop *loop, int fd)
+{
+    for (size_t i = 0; i < LH_LOOP_FDS_MAX; i++) {
+        if (loop->watches[i].fd == fd)
+            return &loop->watches[i];
+    }
+    return NULL;
+}
+
+static struct watch *find_free_watch(struct lh_loop *loop)
+{
+    for (size_t i = 0; i < LH_LOOP_FDS_MAX; i++) {
+        if (loop->watches[i].fd < 0 && !loop->is_retired[i])
+            return &loop->watches[i];
+    }
+    return NULL;
+}
+
+lh_err lh_loop_add(struct lh_loop *loop, int fd, uint32_t events, lh_loop_handler handler,
+                   void *user)
+{
+    struct watch *watch = find_free_watch(loop);
+    struct epoll_event event = {.events = events};
+
+    LH_ASSERT(fd >= 0 && handler != NULL);
+    LH_ASSERT(find_watch(loop, fd) == NULL);
+    if (watch == NULL)
+        return LH_E_LIMIT;
+    event.data.u64 = (uint64_t)(watch - loop->watches);
+    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+        return LH_E_SYS;
+    *watch = (struct watch){.fd = fd, .handler = handler, .user = user};
+    return 0;
+}
+
+void lh_loop_change(struct lh_loop *loop, int fd, uint32_t events)
+{
+    struct watch *watch = find_watch(loop, fd);
+    struct epoll_event event = {.events = events};
+
+    LH_ASSERT(watch != NULL);
+    event.data.u64 = (uint64_t)(watch - loop->watches);
+    LH_ASSERT(epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0);
+}
+
+void lh_loop_remove(struct lh_loop *loop, int fd)
+{
+    struct watch *watch = find_watch(loop, fd);
+
+    if (watch == NULL)
+        return;
+    (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    loop->is_retired[watch - loop->watches] = true;
+    *watch = (struct watch){.fd = -1};
+}
+
+static int wait_for_events(struct lh_loop *loop, struct epoll_event *events, lh_ns deadline,
+                           lh_ns now)
+{
+    lh_ns left = deadline == LH_NEVER ? LH_NEVER : lh_ns_since(deadline, now);
+
+    if (loop->has_pwait2) {
+        struct timespec wait = {.tv_sec = (time_t)(left / LH_SECOND),
+                                .tv_nsec = (long)(left % LH_SECOND)};
+        int count = epoll_pwait2(loop->epoll_fd, events, LH_LOOP_FDS_MAX,
+                                 left == LH_NEVER ? NULL : &wait, NULL);
+        if (count >= 0 || errno != ENOSYS)
+            return count;
+        loop->has_pwait2 = false;
+    }
+    int wait_ms = -1;
+    if (left != LH_NEVER)
+        wait_ms = (int)lh_ns_min((left + LH_MS - 1) / LH_MS, 60000);
+    return epoll_wait(loop->epoll_fd, events, LH_LOOP_FDS_MAX, wait_ms);
+}
+
+static void dispatch(struct lh_loop *loop, const struct epoll_event *events, int count, lh_ns now)
+{
+    for (size_t i = 0; i < LH_LOOP_FDS_MAX; i++)
+        loop->is_retired[i] = false;
+    for (int i = 0; i < count; i++) {
+        struct watch *watch = &loop->watches[events[i].data.u64];
+        if (watch->fd >= 0 && watch->handler != NULL)
+            watch->handler(watch->user, events[i].events, now);
+    }
+}
+
+lh_err lh_loop_run(struct lh_loop *loop, lh_loop_turn turn, void *user, struct lh_errinfo *info)
+{
+    lh_ns now = lh_clock_now();
+    lh_ns deadline;
+
+    loop->stopped = false;
+    deadline = turn(user, now);
+    while (!loop->stopped) {
+        struct epoll_event events[LH_LOOP_FDS_MAX];
+        int count = wait_for_events(loop, events, deadline, lh_clock_now());
+        if (count < 0 && errno != EINTR)
+            return lh_fail_errno(info, errno, 11, "waiting for events failed");
+        now = lh_clock_now();
+        dispatch(loop, events, count, now);
+        deadline = turn(user, now);
+    }
+    return 0;
+}
+
+void lh_loop_stop(struct lh_loop *loop)
+{
+    loop->stopped = true;
+}

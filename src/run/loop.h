@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The event loop: descriptors, one deadline, nothing else. It reads the clock once per wake-up and hands
+// that `now` to everybody (after passt's main loop), so that all decisions of one turn agree on the time.
+//
+// One turn: wait for descriptors or the deadline; call the handlers of ready descriptors; call
+// `turn(user, now)`, which moves what can be moved and returns the next deadline. Single-threaded.
+#ifndef LH_RUN_LOOP_H
+#define LH_RUN_LOOP_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/time.h"
+
+#define LH_LOOP_FDS_MAX 64
+
+typedef void (*lh_loop_handler)(void *user, uint32_t events, lh_ns now);
+typedef lh_ns (*lh_loop_turn)(void *user, lh_ns now);
+
+struct lh_loop;
+
+lh_err lh_loop_new(struct lh_loop **out_loop, struct lh_errinfo *info) LH_MUST_CHECK;
+void lh_loop_free(struct lh_loop *loop); // closes no descriptor but its own
+
+// Watches `fd` for `events` (EPOLLIN, EPOLLOUT); level-triggered. A descriptor is watched once.
+// LH_E_LIMIT beyond LH_LOOP_FDS_MAX, LH_E_SYS when epoll refuses it.
+lh_err lh_loop_add(struct lh_loop *loop, int fd, uint32_t events, lh_loop_handler handler,
+                   void *user) LH_MUST_CHECK;
+void lh_loop_change(struct lh_loop *loop, int fd, uint32_t events);
+// Must be called before `fd` is closed. Safe from inside any handler, for any descriptor.
+void lh_loop_remove(struct lh_loop *loop, int fd);
+
+// Runs turns until lh_loop_stop. Returns LH_E_SYS only when waiting itself fails.
+lh_err lh_loop_run(struct lh_loop *loop, lh_loop_turn turn, void *user,
+                   struct lh_errinfo *info) LH_MUST_CHECK;
+void lh_loop_stop(struct lh_loop *loop); // the current turn is the last
+
+#endif

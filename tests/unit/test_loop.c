@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "run/loop.h"
+#include "sys/clock.h"
+
+struct fixture {
+    struct lh_loop *loop;
+    int pipe_a[2];
+    int pipe_b[2];
+    int a_calls;
+    int b_calls;
+    int turns;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+    check_ok(lh_loop_new(&f->loop, NULL));
+    check_int(pipe(f->pipe_a), 0);
+    check_int(pipe(f->pipe_b), 0);
+    *state = f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *f = *state;
+    lh_loop_free(f->loop);
+    for (int i = 0; i < 2; i++) {
+        (void)close(f->pipe_a[i]);
+        (void)close(f->pipe_b[i]);
+    }
+    free(f);
+    return 0;
+}
+
+static void on_a(void *user, uint32_t events, lh_ns now)
+{
+    struct fixture *f = user;
+    (void)events;
+    (void)now;
+    f->a_calls++;
+    lh_loop_remove(f->loop, f->pipe_a[0]);
+    lh_loop_remove(f->loop, f->pipe_b[0]); // whose event may be reported already
+}
+
+static void on_b(void *user, uint32_t events, lh_ns now)
+{
+    struct fixture *f = user;
+    (void)events;
+    (void)now;
+    f->b_calls++;
+    lh_loop_remove(f->loop, f->pipe_a[0]);
+    lh_loop_remove(f->loop, f->pipe_b[0]);
+}
+
+static lh_ns three_turns_one_ms_apart(void *user, lh_ns now)
+{
+    struct fixture *f = user;
+    if (++f->turns == 3)
+        lh_loop_stop(f->loop);
+    return now + LH_MS;
+}
+
+static void a_handler_may_remove_any_descriptor(void **state)
+{
+    struct fixture *f = *state;
+    check_ok(lh_loop_add(f->loop, f->pipe_a[0], EPOLLIN, on_a, f));
+    check_ok(lh_loop_add(f->loop, f->pipe_b[0], EPOLLIN, on_b, f));
+    check_int(write(f->pipe_a[1], "x", 1), 1);
+    check_int(write(f->pipe_b[1], "x", 1), 1);
+    check_ok(lh_loop_run(f->loop, three_turns_one_ms_apart, f, NULL));
+    check_int(f->a_calls + f->b_calls, 1); // both were ready; the first took the other away
+}
+
+static void turns_come_at_their_deadlines(void **state)
+{
+    struct fixture *f = *state;
+    lh_ns start = lh_clock_now();
+    check_ok(lh_loop_run(f->loop, three_turns_one_ms_apart, f, NULL));
+    check_int(f->turns, 3);
+    assert_true(lh_clock_now() - start >= 2 * LH_MS);
+}
+
+static void refuses_more_descriptors_than_its_limit(void **state)
+{
+    struct fixture *f = *state;
+    int fds[LH_LOOP_FDS_MAX + 1];
+    for (int i = 0; i <= LH_LOOP_FDS_MAX; i++) {
+        fds[i] = dup(f->pipe_a[0]);
+        check_int(lh_loop_add(f->loop, fds[i], EPOLLIN, on_a, f),
+                  i < LH_LOOP_FDS_MAX ? 0 : LH_E_LIMIT);
+    }
+    for (int i = 0; i <= LH_LOOP_FDS_MAX; i++) {
+        lh_loop_remove(f->loop, fds[i]);
+        (void)close(fds[i]);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_handler_may_remove_any_descriptor, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(turns_come_at_their_deadlines, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(refuses_more_descriptors_than_its_limit, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
+}
