@@ -8,9 +8,9 @@
 //   positive   a documented outcome of that one function (LH_AGAIN, LH_EOF, ...). The caller must
 //              handle it and may not forward it.
 // What a person needs to know (which file, which errno, what to do) travels beside the code in
-// `struct lh_errinfo`, filled once, where the failure happened, by host code. Pure code has no errno
-// and no texts; its codes say enough.
-// Reference: dbus-broker src/util/error.c, the essay at its top.
+// `struct lh_errinfo`, filled once, where the failure happened, by host code. Pure code has no
+// errno and no texts; its codes say enough. Reference: dbus-broker src/util/error.c, the essay at
+// its top.
 #ifndef LH_BASE_ERR_H
 #define LH_BASE_ERR_H
 
@@ -45,9 +45,10 @@ enum lh_error {
 
 // Outcomes. Which of them a function can return is said in its header.
 enum lh_outcome {
-    LH_AGAIN = 1, // not now; try again after the event the header names
-    LH_EOF = 2,   // the input is at its end
-    LH_NONE = 3   // there is no such thing
+    LH_AGAIN = 1,    // not now; try again after the event the header names
+    LH_EOF = 2,      // the input is at its end
+    LH_NONE = 3,     // there is no such thing
+    LH_TOO_LARGE = 4 // what was given does not fit; smaller would
 };
 
 #define LH_ERRINFO_TEXT 224
@@ -67,8 +68,9 @@ lh_err lh_fail(struct lh_errinfo *info, lh_err code, uint16_t exit_code, const c
 
 // The same for a failed system call: appends ": " and the text of `saved_errno`.
 // ENOSPC and EDQUOT become LH_E_NOSPC, everything else LH_E_SYS.
-lh_err lh_fail_errno(struct lh_errinfo *info, int saved_errno, uint16_t exit_code,
-                     const char *format, ...) __attribute__((format(printf, 4, 5), cold));
+lh_err
+lh_fail_errno(struct lh_errinfo *info, int saved_errno, uint16_t exit_code, const char *format, ...)
+    __attribute__((format(printf, 4, 5), cold));
 
 // Short English name of a code ("protocol error"), never NULL.
 const char *lh_err_name(lh_err code);
