@@ -16,6 +16,7 @@
 #define LH_PACKET_IPV4_1500  1472  // UDP payload of a 1,500-byte IPv4 packet
 #define LH_LANES_MAX         16    // lanes of one session, the SSH lane (0) included
 #define LH_EPOCH_SHIFT       22    // a key seals 2^22 packets (RFC 9001, 6.6 allows 2^23)
+#define LH_EPOCH_SHIFT_MIN   2     // for tests
 #define LH_PN_MAX            (((uint64_t)1 << 48) - 1)
 #define LH_REPLAY_WINDOW     ((uint64_t)1 << 19) // packet numbers remembered behind the largest
 

@@ -15,7 +15,8 @@
 
 #include "base/time.h"
 
-#define LH_CC_STATE_MAX 2048 // bytes a controller may use
+#define LH_CC_STATE_MAX 2048                   // bytes a controller may use
+#define LH_CC_RATE_MAX  UINT64_C(125000000000) // bytes/s (1 Tbit/s): "as fast as it goes"
 
 // Limits that a person or the peer sets; may change while running.
 struct lh_cc_limits {
@@ -26,22 +27,23 @@ struct lh_cc_limits {
 // One feedback report, digested by the lane. All counters are since the lane began unless said.
 struct lh_cc_feedback {
     lh_ns now;
-    uint64_t acked_bytes;   // newly reported as received
+    uint64_t acked_bytes; // newly reported as received
     uint64_t acked_packets;
-    uint64_t lost_bytes;    // newly declared lost by time (never by timer)
+    uint64_t lost_bytes; // newly declared lost by time (never by timer)
     uint64_t lost_packets;
-    uint64_t inflight;      // bytes in flight after this report
-    uint64_t delivered;     // cumulative bytes that the receiver has, this report included
+    uint64_t inflight;  // bytes in flight after this report
+    uint64_t delivered; // cumulative bytes that the receiver has, this report included
     // Delivery-rate sample in bytes/s, 0 = none: min(receiver-clocked rate, send rate) over at
     // least one RTT (transport.md 3.5 rule 1).
     uint64_t rate_sample;
-    bool rate_is_app_limited; // the sample was limited by us, not by the path: never lowers the model
-    lh_ns rtt_sample;   // 0 = none
-    lh_ns rtt_min;      // lowest of the last 10 s
+    bool rate_is_app_limited; // the sample was limited by us, not by the path: never lowers the
+                              // model
+    lh_ns rtt_sample;         // 0 = none
+    lh_ns rtt_min;            // lowest of the last 10 s
     lh_ns rtt_smoothed;
-    lh_ns queue_delay;  // one-way delay above its 10 s minimum, by the receiver's clock
-    uint64_t ce_packets;     // newly marked CE
-    uint64_t round;          // counts round trips: grows when a packet sent after the last growth is acked
+    lh_ns queue_delay;   // one-way delay above its 10 s minimum, by the receiver's clock
+    uint64_t ce_packets; // newly marked CE
+    uint64_t round; // counts round trips: grows when a packet sent after the last growth is acked
     uint64_t round_sent_packets; // packets resolved (acked or lost) in the round that just ended
     uint64_t round_lost_packets; // of those, lost
     bool round_ended;
@@ -52,13 +54,17 @@ struct lh_cc_type {
     const char *name; // as `--policy` and traces call it
     size_t size;      // bytes of state, <= LH_CC_STATE_MAX
 
-    // `packet_size`: IP bytes of a full packet. `rtt_hint`: RTT measured by the set-up, 0 = unknown.
-    void (*init)(void *state, uint32_t packet_size, const struct lh_cc_limits *limits,
-                 lh_ns rtt_hint, lh_ns now);
+    // `packet_size`: IP bytes of a full packet. `rtt_hint`: RTT measured by the set-up, 0 =
+    // unknown.
+    void (*init)(void *state,
+                 uint32_t packet_size,
+                 const struct lh_cc_limits *limits,
+                 lh_ns rtt_hint,
+                 lh_ns now);
     void (*set_limits)(void *state, const struct lh_cc_limits *limits, lh_ns now);
     void (*on_sent)(void *state, uint64_t bytes, uint64_t inflight, lh_ns now);
     void (*on_feedback)(void *state, const struct lh_cc_feedback *feedback);
-    void (*on_timeout)(void *state, lh_ns now); // PTO: not congestion (transport.md 3.5 rule 9)
+    void (*on_timeout)(void *state, lh_ns now);     // PTO: not congestion (transport.md 3.5 rule 9)
     void (*on_path_change)(void *state, lh_ns now); // new address: start over, keep limits
     uint64_t (*pacing_rate)(const void *state);     // bytes/s, never 0
     uint64_t (*cwnd)(const void *state);            // bytes, at least 4 packets

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A token bucket that turns a rate into send times (quicly's pacer states its bound in the same form).
+// A token bucket that turns a rate into send times (quicly's pacer states its bound in the same
+// form).
 //
 //   sent(t0, t1) <= burst + rate * (t1 - t0)       burst = max(2 quanta, rate * 2 ms)
 //
@@ -8,6 +9,7 @@
 #ifndef LH_CC_PACER_H
 #define LH_CC_PACER_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/time.h"

@@ -4,8 +4,8 @@
 // The transport sees this header only; OpenSSL stays behind it in crypto/*.c.
 //
 // Sizes and limits stand in the descriptor. A context serves one key and one direction; sealing and
-// opening need no further allocation. `seal` and `open` never fail silently: open releases no byte of
-// plaintext before the tag has verified (on failure the output range is zeroed).
+// opening need no further allocation. `seal` and `open` never fail silently: open releases no byte
+// of plaintext before the tag has verified (on failure the output range is zeroed).
 #ifndef LH_CRYPTO_AEAD_H
 #define LH_CRYPTO_AEAD_H
 
@@ -18,8 +18,8 @@
 #define LH_AEAD_KEY_MAX 32
 #define LH_AEAD_IV_LEN  12
 
-enum lh_aead_id { // values on the wire (HELLO); never reused
-    LH_AEAD_NULL = 0, // simulator and the SSH lane only: no secrecy, tag is a checksum of zeros
+enum lh_aead_id {     // values on the wire (HELLO); never reused
+    LH_AEAD_NULL = 0, // simulator and the SSH lane only: no secrecy, a constant tag
     LH_AEAD_AES128_GCM = 1,
     LH_AEAD_AES256_GCM = 2,
     LH_AEAD_CHACHA20_POLY1305 = 3
@@ -40,13 +40,23 @@ struct lh_aead_type {
     void (*free)(struct lh_aead_ctx *ctx); // wipes the key; accepts NULL
 
     // Encrypts `len` bytes from `plain` to `out` (len + LH_PACKET_TAG bytes; may equal `plain`).
-    lh_err (*seal)(struct lh_aead_ctx *ctx, const uint8_t nonce[LH_AEAD_IV_LEN], const uint8_t *aad,
-                   size_t aad_len, const uint8_t *plain, size_t len, uint8_t *out);
+    lh_err (*seal)(struct lh_aead_ctx *ctx,
+                   const uint8_t nonce[LH_AEAD_IV_LEN],
+                   const uint8_t *aad,
+                   size_t aad_len,
+                   const uint8_t *plain,
+                   size_t len,
+                   uint8_t *out);
 
     // Verifies and decrypts `sealed_len` bytes (tag included) to `out` (sealed_len - LH_PACKET_TAG
     // bytes; may equal `sealed`). LH_E_AUTH when the tag does not verify.
-    lh_err (*open)(struct lh_aead_ctx *ctx, const uint8_t nonce[LH_AEAD_IV_LEN], const uint8_t *aad,
-                   size_t aad_len, const uint8_t *sealed, size_t sealed_len, uint8_t *out);
+    lh_err (*open)(struct lh_aead_ctx *ctx,
+                   const uint8_t nonce[LH_AEAD_IV_LEN],
+                   const uint8_t *aad,
+                   size_t aad_len,
+                   const uint8_t *sealed,
+                   size_t sealed_len,
+                   uint8_t *out);
 };
 
 extern const struct lh_aead_type lh_aead_null;

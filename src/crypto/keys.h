@@ -21,10 +21,7 @@
 
 #define LH_SECRET_LEN 32
 
-enum lh_direction {
-    LH_DIR_CLIENT_TO_SERVER = 0,
-    LH_DIR_SERVER_TO_CLIENT = 1
-};
+enum lh_direction { LH_DIR_CLIENT_TO_SERVER = 0, LH_DIR_SERVER_TO_CLIENT = 1 };
 
 // A 32-byte secret whose fini wipes it.
 struct lh_secret {
@@ -33,9 +30,13 @@ struct lh_secret {
 void lh_secret_fini(struct lh_secret *secret);
 
 // SHA-256 of the two HELLOs exactly as they crossed the wire.
-lh_err lh_keys_transcript(const void *client_hello, size_t client_len, const void *server_hello,
-                          size_t server_len, uint8_t out_hash[32]) LH_MUST_CHECK;
-lh_err lh_keys_master(const uint8_t transcript[32], const struct lh_secret *client_secret,
+lh_err lh_keys_transcript(const void *client_hello,
+                          size_t client_len,
+                          const void *server_hello,
+                          size_t server_len,
+                          uint8_t out_hash[32]) LH_MUST_CHECK;
+lh_err lh_keys_master(const uint8_t transcript[32],
+                      const struct lh_secret *client_secret,
                       const struct lh_secret *server_secret,
                       struct lh_secret *out_master) LH_MUST_CHECK;
 
@@ -57,24 +58,46 @@ struct lh_lane_keys {
     struct lh_epoch_key current;
     struct lh_epoch_key next; // receiving side only: derived ahead, so junk costs one opening
     lh_ns previous_until;     // when `previous` is wiped
+    uint64_t seal_next;       // sealing side: lowest packet number that may still be sealed
 };
 
-// Derives epoch 0 from `master`. `epoch_shift` is 2..LH_EPOCH_SHIFT.
-lh_err lh_lane_keys_init(struct lh_lane_keys *keys, const struct lh_aead_type *aead,
-                         const struct lh_secret *master, enum lh_direction direction, uint8_t lane,
-                         bool is_seal, uint8_t epoch_shift) LH_MUST_CHECK;
+// Derives epoch 0 from `master` (not kept). LH_E_INVALID where `epoch_shift` is not in
+// LH_EPOCH_SHIFT_MIN..LH_EPOCH_SHIFT; LH_E_CRYPTO, LH_E_NOMEM. After a failure nothing needs fini,
+// which does no harm either.
+lh_err lh_lane_keys_init(struct lh_lane_keys *keys,
+                         const struct lh_aead_type *aead,
+                         const struct lh_secret *master,
+                         enum lh_direction direction,
+                         uint8_t lane,
+                         bool is_seal,
+                         uint8_t epoch_shift) LH_MUST_CHECK;
 void lh_lane_keys_fini(struct lh_lane_keys *keys);
+
+// Wipes `previous` when its time has come; the owner's timer calls it, so that an idle lane does
+// not keep old keys. lh_lane_keys_open does it by itself.
+void lh_lane_keys_expire(struct lh_lane_keys *keys, lh_ns now);
 
 // Seals packet `pn`: aad = header bytes; moves to the next epoch by itself when pn says so. pn must
 // grow from call to call (asserted). LH_E_LIMIT past LH_PN_MAX.
-lh_err lh_lane_keys_seal(struct lh_lane_keys *keys, uint64_t pn, const uint8_t *aad, size_t aad_len,
-                         const uint8_t *plain, size_t len, uint8_t *out) LH_MUST_CHECK;
+lh_err lh_lane_keys_seal(struct lh_lane_keys *keys,
+                         uint64_t pn,
+                         const uint8_t *aad,
+                         size_t aad_len,
+                         const uint8_t *plain,
+                         size_t len,
+                         uint8_t *out) LH_MUST_CHECK;
 
-// Opens packet `pn`. An epoch that is neither previous, current nor next is LH_E_AUTH. A packet that
-// verifies under `next` makes it current; the old current stays as `previous` until
-// now + 3 * pto. Does not look at replay: the caller's window does.
-lh_err lh_lane_keys_open(struct lh_lane_keys *keys, uint64_t pn, const uint8_t *aad, size_t aad_len,
-                         const uint8_t *sealed, size_t sealed_len, uint8_t *out, lh_ns now,
+// Opens packet `pn`. An epoch that is neither previous, current nor next is LH_E_AUTH. A packet
+// that verifies under `next` makes it current; the old current stays as `previous` until now + 3 *
+// pto. Does not look at replay: the caller's window does.
+lh_err lh_lane_keys_open(struct lh_lane_keys *keys,
+                         uint64_t pn,
+                         const uint8_t *aad,
+                         size_t aad_len,
+                         const uint8_t *sealed,
+                         size_t sealed_len,
+                         uint8_t *out,
+                         lh_ns now,
                          lh_ns pto) LH_MUST_CHECK;
 
 #endif

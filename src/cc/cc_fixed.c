@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The controller of `--policy fixed`. How it works: it sends at the target rate whatever happens
+// and keeps two round trips of it in flight, so that a silent path stops it soon. People choose it
+// for links that are theirs alone; it is unfair to everybody else by design.
+//
+// One brake (transport.md 3.6): where less than half of the target has arrived for 10 s although we
+// were free to send, the rate is halved, again and again if need be; it comes back by doubling when
+// three quarters of the reduced rate arrive.
+#include "base/math.h"
+#include "cc/cc.h"
+
+#define FIXED_RATE_DEFAULT (10 * UINT64_C(1000000) / 8) // without a target: ascp's 10 Mbit/s
+#define FIXED_RTT_MIN      (20 * LH_MS) // covers timers and feedback intervals on short paths
+#define FIXED_RTT_UNKNOWN  (200 * LH_MS)
+#define FIXED_BRAKE_TIME   (10 * LH_SECOND)
+
+struct fixed_state {
+    struct lh_cc_limits limits;
+    uint32_t packet_size;
+    unsigned brake;          // the target is divided by 2^brake
+    lh_ns rtt;               // smoothed, 0 = unknown
+    lh_ns interval_start;    // of the interval that the brake looks at
+    uint64_t delivered_then; // feedback's `delivered` at its start
+    bool was_limited;        // something else held us back meanwhile
+};
+
+static uint64_t fixed_rate(const struct fixed_state *fixed)
+{
+    uint64_t target =
+        fixed->limits.rate_target > 0 ? fixed->limits.rate_target : FIXED_RATE_DEFAULT;
+    uint64_t rate = LH_MAX(LH_MIN(target, LH_CC_RATE_MAX) >> fixed->brake, fixed->limits.rate_min);
+    return LH_CLAMP(rate, fixed->packet_size, LH_CC_RATE_MAX);
+}
+
+static void fixed_restart(struct fixed_state *fixed, lh_ns now)
+{
+    fixed->brake = 0;
+    fixed->interval_start = now;
+    fixed->was_limited = true; // the first interval begins somewhere in the middle
+}
+
+static void fixed_init(
+    void *state, uint32_t packet_size, const struct lh_cc_limits *limits, lh_ns rtt_hint, lh_ns now)
+{
+    struct fixed_state *fixed = state;
+    *fixed = (struct fixed_state){
+        .limits = *limits,
+        .packet_size = packet_size,
+        .rtt = rtt_hint,
+    };
+    fixed_restart(fixed, now);
+}
+
+static void fixed_set_limits(void *state, const struct lh_cc_limits *limits, lh_ns now)
+{
+    struct fixed_state *fixed = state;
+    fixed->limits = *limits;
+    fixed_restart(fixed, now);
+}
+
+static void fixed_on_sent(void *state, uint64_t bytes, uint64_t inflight, lh_ns now)
+{
+    (void)state, (void)bytes, (void)inflight, (void)now;
+}
+
+static void fixed_on_feedback(void *state, const struct lh_cc_feedback *feedback)
+{
+    struct fixed_state *fixed = state;
+    if (feedback->rtt_smoothed > 0)
+        fixed->rtt = feedback->rtt_smoothed;
+    fixed->was_limited |= feedback->window_limited || feedback->rate_is_app_limited;
+    lh_ns elapsed = lh_ns_since(feedback->now, fixed->interval_start);
+    if (elapsed < FIXED_BRAKE_TIME)
+        return;
+    uint64_t arrived = lh_sub_sat(feedback->delivered, fixed->delivered_then);
+    uint64_t asked = lh_muldiv(fixed_rate(fixed), elapsed, LH_SECOND);
+    if (!fixed->was_limited && arrived < asked / 2 && fixed->brake < 16)
+        fixed->brake++;
+    else if (arrived > asked / 4 * 3 && fixed->brake > 0)
+        fixed->brake--;
+    fixed->interval_start = feedback->now;
+    fixed->delivered_then = feedback->delivered;
+    fixed->was_limited = false;
+}
+
+static void fixed_on_timeout(void *state, lh_ns now)
+{
+    (void)state, (void)now;
+}
+
+static void fixed_on_path_change(void *state, lh_ns now)
+{
+    struct fixed_state *fixed = state;
+    fixed->rtt = 0;
+    fixed_restart(fixed, now);
+}
+
+static uint64_t fixed_pacing_rate(const void *state)
+{
+    return fixed_rate(state);
+}
+
+static uint64_t fixed_cwnd(const void *state)
+{
+    const struct fixed_state *fixed = state;
+    lh_ns rtt = fixed->rtt > 0 ? LH_MAX(fixed->rtt, FIXED_RTT_MIN) : FIXED_RTT_UNKNOWN;
+    uint64_t window = lh_muldiv(fixed_rate(fixed), 2 * rtt, LH_SECOND);
+    return LH_MAX(window, (uint64_t)4 * fixed->packet_size);
+}
+
+static const char *fixed_phase(const void *state)
+{
+    const struct fixed_state *fixed = state;
+    return fixed->brake > 0 ? "brake" : "fixed";
+}
+
+const struct lh_cc_type lh_cc_fixed = {
+    .name = "fixed",
+    .size = sizeof(struct fixed_state),
+    .init = fixed_init,
+    .set_limits = fixed_set_limits,
+    .on_sent = fixed_on_sent,
+    .on_feedback = fixed_on_feedback,
+    .on_timeout = fixed_on_timeout,
+    .on_path_change = fixed_on_path_change,
+    .pacing_rate = fixed_pacing_rate,
+    .cwnd = fixed_cwnd,
+    .phase = fixed_phase,
+};
