@@ -44,6 +44,9 @@
 // --- Set-up over SSH ---
 #define LH_NOISE_MAX         8192 // login noise skipped in front of the magic bytes
 #define LH_HELLO_MAX         4096
+#define LH_HELLO_CHOICES_MAX 8  // ciphers or digests that one side may name
+#define LH_HELLO_ADDRESSES_MAX 4
+#define LH_SOFTWARE_MAX      64 // bytes of a software's name and version
 #define LH_SSH_FRAME_MAX     65536
 #define LH_SSH_PIPE_EARLY    262144 // bytes in the SSH pipe until UDP is given up
 #define LH_SETUP_TIMEOUT     (10 * LH_SECOND)
