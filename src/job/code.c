@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "job/code.h"
+
+#include "base/assert.h"
+#include "base/cleanup.h"
+
+static const struct lh_code_info codes[] = {
+    {0, false, "UNKNOWN", "Unknown error"},
+    {1, false, "FASP_PROTO", "The transfer protocol was broken"},
+    {2, false, "ASCP", "Generic transfer error"},
+    {3, false, "AMBIGUOUS_TARGET", "The target is not a single place"},
+    {4, false, "NO_SUCH_FILE", "No such file or directory"},
+    {5, false, "NO_PERMS", "Permission denied"},
+    {6, false, "NOT_DIR", "Not a directory"},
+    {7, false, "IS_DIR", "It is a directory"},
+    {8, false, "USAGE", "Wrong use of the command"},
+    {9, false, "LIC_DUP", "License in use elsewhere"},
+    {10, false, "LIC_RATE_EXCEEDED", "The license's rate is exceeded"},
+    {11, false, "INTERNAL_ERROR", "Internal error"},
+    {12, true, "TRANSFER_ERROR", "The control connection could not be set up"},
+    {13, true, "TRANSFER_TIMEOUT", "The control connection timed out"},
+    {14, true, "CONNECTION_ERROR", "The UDP session could not be set up"},
+    {15, true, "CONNECTION_TIMEOUT", "The UDP session timed out in set-up"},
+    {16, true, "CONNECTION_LOST", "The session was lost"},
+    {17, true, "RCVR_SEND_ERROR", "The receiver could not send feedback"},
+    {18, true, "RCVR_RECV_ERROR", "The receiver could not receive"},
+    {19, false, "AUTH", "Authentication failed"},
+    {20, false, "NOTHING", "Nothing to transfer"},
+    {21, false, "NOT_REGULAR", "Not a regular file"},
+    {22, false, "FILE_TABLE_OVR", "Too many files for the table"},
+    {23, true, "TOO_MANY_FILES", "Too many open files"},
+    {24, false, "FILE_TOO_BIG", "The file is too large"},
+    {25, false, "NO_SPACE_LEFT", "No space left on the disk"},
+    {26, false, "READ_ONLY_FS", "The file system is read-only"},
+    {27, false, "SOME_FILE_ERRS", "Some files were not transferred"},
+    {28, false, "USER_CANCEL", "Stopped by the user"},
+    {29, false, "LIC_NOLIC", "No license"},
+    {30, false, "LIC_EXPIRED", "The license has expired"},
+    {31, false, "SOCK_SETUP", "The socket could not be set up"},
+    {32, true, "OUT_OF_MEMORY", "Out of memory"},
+    {33, true, "THREAD_SPAWN", "A thread could not be started"},
+    {34, false, "UNAUTHORIZED", "Not authorized"},
+    {35, true, "DISK_READ", "Reading from the disk failed"},
+    {36, true, "DISK_WRITE", "Writing to the disk failed"},
+    {37, true, "AUTHORIZATION", "Authorization failed"},
+    {38, false, "LIC_ILLEGAL", "The license does not allow this"},
+    {39, true, "PEER_ABORTED_SESSION", "The other end stopped the session"},
+    {40, true, "DATA_TRANSFER_TIMEOUT", "No data came for too long"},
+    {41, false, "BAD_PATH", "The path is not allowed"},
+    {42, false, "ALREADY_EXISTS", "It exists already"},
+    {43, false, "STAT_FAILS", "The file's attributes could not be read"},
+    {44, true, "PMTU_BRTT_ERROR", "The path could not be measured"},
+    {45, true, "BWMEAS_ERROR", "The bandwidth could not be measured"},
+    {46, false, "VLINK_ERROR", "Virtual link error"},
+    {47, false, "CONNECTION_ERROR_HTTP", "The HTTP connection could not be set up"},
+    {48, false, "FILE_ENCRYPTION_ERROR", "The file could not be encrypted"},
+    {49, false, "FILE_DECRYPTION_PASS", "The file could not be decrypted with this passphrase"},
+    {50, false, "BAD_CONFIGURATION", "The configuration is not valid"},
+    {51, false, "INSECURE_CONNECTION", "Remote host is not who we expected"},
+    {52, false, "START_VALIDATION_FAILED", "Validation at the start refused it"},
+    {53, false, "STOP_VALIDATION_FAILED", "Validation at the end refused it"},
+    {54, false, "THRESHOLD_VALIDATION_FAILED", "Validation at the threshold refused it"},
+    {55, false, "FILEPATH_TOO_LONG", "The path is too long"},
+    {56, false, "ILLEGAL_CHARS_IN_PATH", "The path has characters that are not allowed"},
+    {57, false, "CHUNK_MUST_MATCH_ALIGNMENT", "The chunk size does not fit"},
+    {58, false, "VALIDATION_SESSION_ABORT", "Validation ended the session"},
+    {59, false, "REMOTE_STORAGE_ERROR", "The remote storage failed"},
+    {60, false, "LUA_SCRIPT_ABORTED_SESSION", "A script ended the session"},
+    {61, true, "SSEAR_RETRYABLE", "Encryption at rest failed; a new try may succeed"},
+    {62, false, "SSEAR_FATAL", "Encryption at rest failed"},
+    {63, false, "LINK_LOOP", "Too many levels of symbolic links"},
+    {64, false, "CANNOT_RENAME_PARTIAL_FILES", "A complete file could not be renamed into place"},
+    {65, false, "CIPHER_NON_COMPAT_FIPS", "The cipher is not allowed in FIPS mode"},
+    {66, false, "PEER_REQUIRES_FIPS", "The other end requires FIPS mode"},
+    {67, false, "ERROR_67", "Error 67"},
+    {68, false, "ERROR_68", "Error 68"},
+    {69, true, "ERROR_69", "Error 69"},
+};
+_Static_assert(LH_ARRAY_LEN(codes) == LH_CODE_MAX + 1, "the table is indexed by code");
+
+const struct lh_code_info *lh_code_info(uint16_t code)
+{
+    const struct lh_code_info *info = &codes[code <= LH_CODE_MAX ? code : 0];
+    LH_DASSERT(info->code == code || code > LH_CODE_MAX);
+    return info;
+}
