@@ -6,7 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static void fill_text(struct lh_errinfo *info, const char *format, va_list args)
+__attribute__((format(printf, 2, 0))) static void
+fill_text(struct lh_errinfo *info, const char *format, va_list args)
 {
     (void)vsnprintf(info->text, sizeof info->text, format, args);
 }
