@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// lhcp: the transfer client.
+//   lhcp_args.h   the command line
+//   display.h     what the user sees
+//   run/client.h  the transfer
+#include <stdio.h>
+
+#include "base/cleanup.h"
+#include "cmd/display.h"
+#include "cmd/lhcp_args.h"
+#include "cmd/version.h"
+#include "run/client.h"
+
+static int transfer(const struct lhcp_options *options, const struct lhcp_notices *notices)
+{
+    static struct lhcp_result result;
+    static struct lhcp_display display;
+
+    lhcp_display_init(&display, options, stdout, stderr);
+    lhcp_display_notices(&display, notices);
+    (void)lh_client_run(options, &display.report, &result);
+    return lhcp_display_result(&display, &result);
+}
+
+int main(int argc, char **argv)
+{
+    LH_CLEANUP(lhcp_options_fini) struct lhcp_options options;
+    struct lhcp_notices notices;
+    struct lh_errinfo info = {0};
+
+    if (lhcp_args_parse(argc, argv, &options, &notices, &info) != 0) {
+        static struct lhcp_display display;
+        lhcp_display_init(&display, &options, stdout, stderr);
+        return lhcp_display_error(&display, &info);
+    }
+    switch (options.action) {
+    case LHCP_HELP:
+        lhcp_args_help(options.verbose > 0, stdout);
+        return 0;
+    case LHCP_VERSION:
+        lh_version_print("lhcp", stdout);
+        return 0;
+    default:
+        return transfer(&options, &notices);
+    }
+}
