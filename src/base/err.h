@@ -51,7 +51,7 @@ enum lh_outcome {
     LH_TOO_LARGE = 4 // what was given does not fit; smaller would
 };
 
-#define LH_ERRINFO_TEXT 224
+#define LH_ERRINFO_TEXT 384
 
 // One failure, told once. Fixed size, no ownership.
 struct lh_errinfo {

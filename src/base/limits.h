@@ -47,6 +47,12 @@
 #define LH_HELLO_CHOICES_MAX 8  // ciphers or digests that one side may name
 #define LH_HELLO_ADDRESSES_MAX 4
 #define LH_SOFTWARE_MAX      64 // bytes of a software's name and version
+#define LH_PINS_MAX          16    // host-key fingerprints of one --check-sshfp list
+#define LH_IDENTITIES_MAX    16    // -i
+#define LH_SSH_EXTRA_MAX     64    // arguments handed on to ssh
+#define LH_SSH_MESSAGES_MAX  16384 // bytes of ssh's messages kept: the first and the last half
+#define LH_PASSWORD_MAX      1023
+#define LH_ASKPASS_ANSWERS_MAX 8   // a password that is wrong does not loop
 #define LH_SSH_FRAME_MAX     65536
 #define LH_SSH_PIPE_EARLY    262144 // bytes in the SSH pipe until UDP is given up
 #define LH_SETUP_TIMEOUT     (10 * LH_SECOND)
