@@ -53,6 +53,7 @@ static inline int lh_udp_addr_family(const struct lh_udp_addr *addr)
 uint16_t lh_udp_addr_port(const struct lh_udp_addr *addr);
 void lh_udp_addr_set_port(struct lh_udp_addr *addr, uint16_t port);
 socklen_t lh_udp_addr_len(const struct lh_udp_addr *addr);
+bool lh_udp_addr_is_wildcard(const struct lh_udp_addr *addr); // 0.0.0.0, ::, or none
 bool lh_udp_addr_is_loopback(const struct lh_udp_addr *addr);
 // A single machine's address with a port other than 0: nothing is ever sent to another kind
 // (wildcard, multicast, broadcast).

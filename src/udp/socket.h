@@ -33,7 +33,8 @@ struct lh_udp_config {
     bool reuse;              // SO_REUSEADDR: others, of any uid, that ask for it too share the port
     bool no_gso;             // packet by packet from the start
     bool no_gro;
-    uint8_t ecn;             // ECN bits of what is sent: 0 none, 2 ECT(0), 1 ECT(1)
+    bool pktinfo; // learn which of our addresses a datagram was sent to, where `local` does not say
+    uint8_t ecn;  // ECN bits of what is sent: 0 none, 2 ECT(0), 1 ECT(1)
     uint32_t rcvbuf, sndbuf; // bytes, 0 = LH_UDP_RCVBUF, LH_UDP_SNDBUF
 };
 
@@ -64,7 +65,7 @@ const struct lh_udp_addr *lh_udp_peer(const struct lh_udp_socket *socket);
 struct lh_udp_dgram {
     uint8_t *data; // may be changed (decrypted in place)
     size_t len;
-    struct lh_udp_path path; // where it came from, and to which address of ours
+    struct lh_udp_path path; // where it came from; and to which address of ours, where known
     uint8_t ecn;             // low two bits of the TOS or traffic class
     uint8_t lane;            // of the packet header (second byte); 0 where the packet is too short
 };

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What socket.c, recv.c, send.c and port.c share.
+#ifndef LH_UDP_SOCKET_INTERNAL_H
+#define LH_UDP_SOCKET_INTERNAL_H
+
+#include <sys/socket.h>
+
+#include "udp/socket.h"
+
+struct lh_udp_socket {
+    int fd;
+    int family;
+    struct lh_udp_addr bound; // the address asked for, port 0; none where it is the wildcard
+    struct lh_udp_addr peer;  // none where unconnected
+    bool gso_wanted;          // switched by config and lh_udp_set_gso()
+    bool gso_refused;         // EIO latch: never again on this socket
+    uint32_t drops_seen;      // last SO_RXQ_OVFL value, which wraps
+    struct lh_udp_stats stats;
+};
+
+#define LH_UDP_CONTROL_LEN 192 // room for every cmsg asked for, and some
+
+// One slot of recvmmsg with everything it points to.
+struct lh_udp_rx_slot {
+    struct iovec iov;
+    struct lh_udp_addr from;
+    _Alignas(struct cmsghdr) uint8_t control[LH_UDP_CONTROL_LEN];
+};
+
+struct lh_udp_rx {
+    struct mmsghdr messages[LH_UDP_RX_BUFFERS];
+    struct lh_udp_rx_slot slots[LH_UDP_RX_BUFFERS];
+    uint8_t *memory;             // LH_UDP_RX_BUFFERS * LH_UDP_RX_BUFFER_LEN bytes
+    struct lh_udp_dgram *dgrams; // LH_UDP_RX_BUFFERS * LH_UDP_SEGMENTS_MAX
+};
+
+// Makes the first `count` slots ready for a recvmmsg with names and control data.
+void lh_udp_rx_arm(struct lh_udp_rx *rx, size_t count);
+
+// Errors of a socket call that mean a bad descriptor or pointer: a mistake in this program. All
+// others come from the network, its queues, or policy.
+bool lh_udp_errno_is_broken(int error);
+
+#endif
