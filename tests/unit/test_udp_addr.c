@@ -11,12 +11,9 @@ static void parses_and_formats(void **state)
     static const struct {
         const char *text, *formatted;
     } rows[] = {
-        {"192.0.2.7", "192.0.2.7:33001"},
-        {"2001:db8::1", "[2001:db8::1]:33001"},
-        {"[2001:db8::1]", "[2001:db8::1]:33001"},
-        {"::1", "[::1]:33001"},
-        {"fe80::1%lo", "[fe80::1%1]:33001"},
-        {"fe80::1%7", "[fe80::1%7]:33001"},
+        {"192.0.2.7", "192.0.2.7:33001"},         {"2001:db8::1", "[2001:db8::1]:33001"},
+        {"[2001:db8::1]", "[2001:db8::1]:33001"}, {"::1", "[::1]:33001"},
+        {"fe80::1%lo", "[fe80::1%1]:33001"},      {"fe80::1%7", "[fe80::1%7]:33001"},
         {"::ffff:192.0.2.7", "192.0.2.7:33001"},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -31,8 +28,16 @@ static void refuses_what_is_no_address(void **state)
 {
     (void)state;
     static const char *const texts[] = {
-        "",          "localhost", "192.0.2",   "192.0.2.7 ",  "192.0.2.7%lo", "[", "[]",
-        "fe80::1%",  "fe80::1%no-such-if",     "2001:db8::1::2",
+        "",
+        "localhost",
+        "192.0.2",
+        "192.0.2.7 ",
+        "192.0.2.7%lo",
+        "[",
+        "[]",
+        "fe80::1%",
+        "fe80::1%no-such-if",
+        "2001:db8::1::2",
         "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
     };
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
@@ -64,10 +69,10 @@ static void knows_where_nothing_may_be_sent(void **state)
         uint16_t port;
         bool unicast;
     } rows[] = {
-        {"192.0.2.7", 1, true},        {"127.0.0.1", 1, true},  {"2001:db8::1", 1, true},
-        {"fe80::1%1", 1, true},        {"192.0.2.7", 0, false}, {"0.0.0.0", 1, false},
-        {"0.1.2.3", 1, false},         {"224.0.0.1", 1, false}, {"239.255.255.255", 1, false},
-        {"255.255.255.255", 1, false}, {"240.0.0.1", 1, false}, {"::", 1, false},
+        {"192.0.2.7", 1, true},        {"127.0.0.1", 1, true},    {"2001:db8::1", 1, true},
+        {"fe80::1%1", 1, true},        {"192.0.2.7", 0, false},   {"0.0.0.0", 1, false},
+        {"0.1.2.3", 1, false},         {"224.0.0.1", 1, false},   {"239.255.255.255", 1, false},
+        {"255.255.255.255", 1, false}, {"240.0.0.1", 1, false},   {"::", 1, false},
         {"ff02::1", 1, false},         {"2001:db8::1", 0, false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

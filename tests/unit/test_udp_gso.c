@@ -4,8 +4,11 @@
 #include "udp/gso.h"
 
 // Feeds `batches` batches of `segments`; each class loses at random, in thousandths.
-static bool feed(struct lh_gso_health *health, const unsigned permille[LH_GSO_CLASSES_],
-                 size_t batches, size_t segments, lh_ns now)
+static bool feed(struct lh_gso_health *health,
+                 const unsigned permille[LH_GSO_CLASSES_],
+                 size_t batches,
+                 size_t segments,
+                 lh_ns now)
 {
     struct lh_prng prng = {.state = 7};
     bool latched = false;

@@ -354,7 +354,8 @@ static void junk_in_the_inbox_is_dropped_and_descriptors_are_not_taken(void **st
         struct cmsghdr align;
         uint8_t bytes[CMSG_SPACE(sizeof(int))];
     } control = {0};
-    struct iovec iov = {"x", 1};
+    char byte = 1;
+    struct iovec iov = {&byte, 1};
     struct msghdr header = {.msg_name = &name,
                             .msg_namelen = len,
                             .msg_iov = &iov,

@@ -5,8 +5,8 @@
 
 #define SESSION 0xcafe0102u
 
-static struct lh_udp_dgram dgram_from(const char *peer, const char *local, uint8_t *packet,
-                                      size_t len)
+static struct lh_udp_dgram
+dgram_from(const char *peer, const char *local, uint8_t *packet, size_t len)
 {
     struct lh_udp_dgram dgram = {.data = packet, .len = len, .ecn = 3};
 
@@ -85,9 +85,8 @@ static void refuses_addresses_that_no_packet_comes_from(void **state)
 {
     (void)state;
     static const char *const pairs[][2] = {
-        {"0.0.0.0", "192.0.2.2"},   {"255.255.255.255", "192.0.2.2"},
-        {"224.0.0.1", "192.0.2.2"}, {"192.0.2.1", "0.0.0.0"},
-        {"192.0.2.1", "239.1.1.1"}, {"::", "2001:db8::2"},
+        {"0.0.0.0", "192.0.2.2"},   {"255.255.255.255", "192.0.2.2"}, {"224.0.0.1", "192.0.2.2"},
+        {"192.0.2.1", "0.0.0.0"},   {"192.0.2.1", "239.1.1.1"},       {"::", "2001:db8::2"},
         {"ff02::1", "2001:db8::2"}, {"2001:db8::1", "ff02::1"},
     };
     for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
