@@ -658,7 +658,7 @@ lh_err lhcp_args_parse(int argc,
                        struct lh_errinfo *info)
 {
     struct args args = {.options = out_options, .notices = out_notices};
-    size_t count;
+    struct lh_operands operands;
 
     *out_notices = (struct lhcp_notices){.count = 0};
     *out_options = (struct lhcp_options){
@@ -670,10 +670,10 @@ lh_err lhcp_args_parse(int argc,
         .memory = LH_MEMORY_DEFAULT,
         .block_log2 = LH_BLOCK_LOG2_DEFAULT,
     };
-    const char **operands = calloc((size_t)argc + 1, sizeof *operands);
-    if (operands == NULL)
+    operands.words = calloc((size_t)argc + 1, sizeof *operands.words);
+    if (operands.words == NULL)
         return lh_fail(info, LH_E_NOMEM, 32, "out of memory");
-    lh_err err = lh_options_parse(&lhcp_table, argc, argv, &args, operands, &count, info);
+    lh_err err = lh_options_parse(&lhcp_table, argc, argv, &args, &operands, info);
     if (err == 0 && args.help > 0) {
         out_options->action = LHCP_HELP;
         out_options->verbose = args.help - 1; // -hh
@@ -683,10 +683,10 @@ lh_err lhcp_args_parse(int argc,
         out_options->action = args.check ? LHCP_CHECK : args.dry_run ? LHCP_DRY_RUN : LHCP_TRANSFER;
         err = settle_options(&args, info);
         if (err == 0)
-            err = args.check ? place_check_operand(&args, operands, count, info)
-                             : place_transfer_operands(&args, operands, count, info);
+            err = args.check ? place_check_operand(&args, operands.words, operands.count, info)
+                             : place_transfer_operands(&args, operands.words, operands.count, info);
     }
-    free(operands);
+    free(operands.words);
     return err;
 }
 

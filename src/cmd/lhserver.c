@@ -44,18 +44,18 @@ int main(int argc, char **argv)
 {
     struct lhserver_args args = {.help = false};
     struct lh_errinfo info = {0};
-    const char *operands[8];
-    size_t operand_count = 0;
+    const char *words[8];
+    struct lh_operands operands = {.words = words};
 
-    if (argc > (int)LH_ARRAY_LEN(operands)) {
+    if (argc > (int)LH_ARRAY_LEN(words)) {
         (void)fprintf(stderr, "lhserver: error 8: too many arguments\n");
         return 1;
     }
-    if (lh_options_parse(&table, argc, argv, &args, operands, &operand_count, &info) != 0) {
+    if (lh_options_parse(&table, argc, argv, &args, &operands, &info) != 0) {
         (void)fprintf(stderr, "lhserver: error 8: %s\n", info.text);
         return 1;
     }
-    if (operand_count > 0) {
+    if (operands.count > 0) {
         (void)fprintf(stderr, "lhserver: error 8: it takes no operands (lhserver --help)\n");
         return 1;
     }

@@ -155,20 +155,19 @@ lh_err lh_options_parse(const struct lh_option_table *table,
                         int argc,
                         char **argv,
                         void *target,
-                        const char **operands,
-                        size_t *out_operand_count,
+                        struct lh_operands *operands,
                         struct lh_errinfo *info)
 {
     struct cursor cursor = {
         .table = table, .argc = argc, .argv = argv, .at = 1, .target = target, .info = info};
     bool options_ended = false;
-    size_t count = 0;
 
+    operands->count = 0;
     while (cursor.at < argc) {
         const char *word = argv[cursor.at++];
         lh_err err = 0;
         if (options_ended || word[0] != '-' || word[1] == '\0')
-            operands[count++] = word;
+            operands->words[operands->count++] = word;
         else if (strcmp(word, "--") == 0)
             options_ended = true;
         else if (word[1] == '-')
@@ -178,7 +177,6 @@ lh_err lh_options_parse(const struct lh_option_table *table,
         if (err != 0)
             return err;
     }
-    *out_operand_count = count;
     return 0;
 }
 

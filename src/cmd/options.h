@@ -57,15 +57,19 @@ struct lh_option_table {
     const char *epilogue; // after the options; may be NULL
 };
 
-// Splits argv into options, which go to `target`, and operands, which are gathered in argv's own
-// order in `operands` (room for argc pointers). On failure `info->text` is a whole message and the
-// exit code in it is 8 (USAGE).
+// What is not an option, in argv's order. The caller gives room for argc pointers.
+struct lh_operands {
+    const char **words;
+    size_t count;
+};
+
+// Splits argv into options, which go to `target`, and operands. On failure `info->text` is a whole
+// message and the exit code in it is 8 (USAGE).
 lh_err lh_options_parse(const struct lh_option_table *table,
                         int argc,
                         char **argv,
                         void *target,
-                        const char **operands,
-                        size_t *out_operand_count,
+                        struct lh_operands *operands,
                         struct lh_errinfo *info) LH_MUST_CHECK;
 
 // Prints usage and the shown options, with `all` the compatible and the refused ones too.
