@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. A report is read span by span and applied 64 packet numbers at a time: what is newly
+// acknowledged is (reported & (outstanding | lost)), so repeated reports cost one AND a word, and work
+// is proportional to what is new. Send times grow with packet numbers; hence the packets that are too
+// old form a prefix, and the search for lost ones is a cursor that only moves forward.
+//
+// Not handled here: timers (the lane's), what to do with content (the sink's).
+#include "base/assert.h"
+#include "base/bytes.h"
+#include "base/math.h"
+#include "transport/loss.h"
+#include "transport/report.h"
+
+#define LATER_PACKETS 3
+#define MULTIPLIER_MAX 8
+#define DECAY_RTTS    16
+
+void lh_loss_init(struct lh_loss *loss)
+{
+    *loss = (struct lh_loss){.multiplier = 1};
+}
+
+static lh_err tell(const struct lh_sent *sent, const struct lh_sent_record *record, void *ctx,
+                   lh_err (*what)(void *, const struct lh_content *))
+{
+    for (uint32_t i = 0; i < record->content_count; i++) {
+        lh_err err = what(ctx, lh_sent_content(sent, record, i));
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+static lh_err ack_one(struct lh_loss *loss, struct lh_sent *sent, uint64_t pn,
+                      const struct lh_loss_sink *sink, struct lh_loss_result *result)
+{
+    const struct lh_sent_record *record = lh_sent_record(sent, pn);
+    bool was_lost = lh_sent_bit(sent, sent->lost, pn);
+    if (was_lost && (record->flags & LH_SENT_BY_TIMER) == 0)
+        result->spurious_packets++;
+    if (!was_lost) {
+        result->acked_packets++;
+        result->acked_bytes += record->bytes;
+    }
+    loss->newest_sent_at = LH_MAX(loss->newest_sent_at, record->sent_at);
+    lh_sent_settle(sent, pn);
+    return tell(sent, record, sink->ctx, sink->acked);
+}
+
+// Applies up to 64 packet numbers that share a word of the ring: `received` has the bit of each.
+static lh_err apply_word(struct lh_loss *loss, struct lh_sent *sent, uint64_t base,
+                         uint64_t received, const struct lh_loss_sink *sink,
+                         struct lh_loss_result *result)
+{
+    if (LH_GUARD(ACK_SKIPPED, (received & *lh_sent_word(sent, sent->skipped, base)) != 0))
+        return LH_E_PROTO;
+    uint64_t fresh = received & (*lh_sent_word(sent, sent->outstanding, base) |
+                                 *lh_sent_word(sent, sent->lost, base));
+    for (; fresh != 0; fresh &= fresh - 1) {
+        lh_err err = ack_one(loss, sent, base + (uint64_t)__builtin_ctzll(fresh), sink, result);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+// 64 bits of the span from packet number `base` (a multiple of 64) on.
+static uint64_t span_word(const struct lh_report_span *span, uint64_t base)
+{
+    uint64_t word = UINT64_MAX;
+    uint64_t end = span->start + span->len;
+    if (base < span->start)
+        word &= UINT64_MAX << (span->start - base);
+    if (end - base < 64)
+        word &= ((uint64_t)1 << (end - base)) - 1;
+    // Mixed spans begin at multiples of 64: lh_loss_on_report saw to it.
+    if (span->kind == LH_REPORT_SOME)
+        word &= span->bits[(base - span->start) / 64];
+    return word;
+}
+
+static lh_err apply_span(struct lh_loss *loss, struct lh_sent *sent,
+                         const struct lh_report_span *span, const struct lh_loss_sink *sink,
+                         struct lh_loss_result *result)
+{
+    uint64_t end = span->start + span->len;
+    uint64_t from = LH_MAX(span->start, sent->floor);
+    if (span->kind == LH_REPORT_NONE)
+        return 0;
+    for (uint64_t base = from / 64 * 64; base < end; base += 64) {
+        uint64_t word = span_word(span, base);
+        // Words wholly or partly below the floor may belong to later numbers of the ring.
+        if (base < sent->floor)
+            word &= UINT64_MAX << (sent->floor - base);
+        lh_err err = apply_word(loss, sent, base, word, sink, result);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+lh_err lh_loss_on_report(struct lh_loss *loss, struct lh_sent *sent,
+                         const struct lh_frame_feedback *feedback, const struct lh_loss_sink *sink,
+                         struct lh_loss_result *result)
+{
+    struct lh_reader reader = lh_reader_of(feedback->records, feedback->records_len);
+    uint64_t at = feedback->start;
+    if (LH_GUARD(ACK_UNSENT, feedback->top > sent->next))
+        return LH_E_PROTO;
+    for (;;) {
+        struct lh_report_span span;
+        lh_err err = lh_report_read(&reader, at, &span);
+        if (err == LH_EOF)
+            break;
+        if (err != 0)
+            return err;
+        if (span.start % 64 != 0 || span.len > feedback->top - span.start)
+            return LH_E_PROTO;
+        err = apply_span(loss, sent, &span, sink, result);
+        if (err != 0)
+            return err;
+        at += span.len;
+    }
+    result->largest_grew = feedback->top > loss->largest;
+    loss->largest = LH_MAX(loss->largest, feedback->top);
+    return 0;
+}
+
+static lh_ns reorder_window(const struct lh_loss *loss, const struct lh_rtt *rtt, lh_ns now)
+{
+    lh_ns unit = LH_MAX(lh_rtt_smoothed(rtt) / 8, LH_MS / 4);
+    return now >= loss->multiplier_until ? unit : unit * loss->multiplier;
+}
+
+lh_err lh_loss_detect(struct lh_loss *loss, struct lh_sent *sent, const struct lh_rtt *rtt,
+                      lh_ns now, const struct lh_loss_sink *sink, struct lh_loss_result *result)
+{
+    lh_ns window = reorder_window(loss, rtt, now);
+    lh_ns latest = LH_MAX(rtt->latest, lh_rtt_smoothed(rtt));
+    for (;;) {
+        uint64_t pn = lh_sent_next_outstanding(sent, loss->scan);
+        loss->scan = pn;
+        if (pn + LATER_PACKETS >= loss->largest)
+            return 0;
+        const struct lh_sent_record *record = lh_sent_record(sent, pn);
+        bool is_passed = record->sent_at + window < loss->newest_sent_at;
+        bool is_old = record->sent_at + latest + window + LH_PTO_ACK_DELAY <= now;
+        if (!is_passed && !is_old)
+            return 0;
+        result->lost_packets++;
+        result->lost_bytes += record->bytes;
+        lh_sent_give_up(sent, pn, 0);
+        lh_err err = tell(sent, record, sink->ctx, sink->lost);
+        if (err != 0)
+            return err;
+    }
+}
+
+lh_ns lh_loss_deadline(const struct lh_loss *loss, const struct lh_sent *sent,
+                       const struct lh_rtt *rtt)
+{
+    uint64_t pn = lh_sent_next_outstanding(sent, loss->scan);
+    if (pn + LATER_PACKETS >= loss->largest)
+        return LH_NEVER;
+    // The longest window: the timer may come late, never in vain.
+    lh_ns window = LH_MAX(lh_rtt_smoothed(rtt) / 8, LH_MS / 4) * loss->multiplier;
+    lh_ns latest = LH_MAX(rtt->latest, lh_rtt_smoothed(rtt));
+    return lh_sent_record(sent, pn)->sent_at + latest + window + LH_PTO_ACK_DELAY;
+}
+
+lh_err lh_loss_give_up(struct lh_sent *sent, uint64_t count, const struct lh_loss_sink *sink)
+{
+    uint64_t pn = sent->floor;
+    for (uint64_t i = 0; i < count; i++) {
+        pn = lh_sent_next_outstanding(sent, pn);
+        if (pn == sent->next)
+            return 0;
+        lh_sent_give_up(sent, pn, LH_SENT_BY_TIMER);
+        lh_err err = tell(sent, lh_sent_record(sent, pn), sink->ctx, sink->lost);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+void lh_loss_widen(struct lh_loss *loss, const struct lh_rtt *rtt, lh_ns now)
+{
+    if (now >= loss->multiplier_until)
+        loss->multiplier = 1;
+    loss->multiplier = LH_MIN(loss->multiplier * 2, (uint32_t)MULTIPLIER_MAX);
+    loss->multiplier_until = now + DECAY_RTTS * lh_rtt_smoothed(rtt);
+}

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. One reader function a frame type, found through a table; each checks the ranges that
+// need no state (what needs state is checked where the state is). Integers have fixed widths in the
+// frames of the hot path, and are varints in FEEDBACK, whose counters are mostly small.
+#include "base/assert.h"
+#include "base/cleanup.h"
+#include "transport/packet.h"
+
+void lh_packet_header_write(const struct lh_packet_header *header, uint8_t out[LH_PACKET_HEADER])
+{
+    struct lh_writer writer = lh_writer_of(out, LH_PACKET_HEADER);
+    lh_write_u8(&writer, (uint8_t)(LH_PACKET_TYPE << 4 | (header->epoch & 3) << 2));
+    lh_write_u8(&writer, header->lane);
+    lh_write_u32(&writer, header->session_id);
+    lh_write_u48(&writer, header->pn);
+    LH_DASSERT(!writer.bad);
+}
+
+lh_err lh_packet_header_read(const uint8_t *data, size_t len, struct lh_packet_header *out_header)
+{
+    struct lh_reader reader = lh_reader_of(data, len);
+    if (len < LH_PACKET_HEADER + LH_PACKET_TAG)
+        return LH_E_AUTH;
+    uint8_t first = lh_read_u8(&reader);
+    if (first >> 4 != LH_PACKET_TYPE || (first & 3) != 0)
+        return LH_E_AUTH;
+    out_header->epoch = first >> 2 & 3;
+    out_header->lane = lh_read_u8(&reader);
+    out_header->session_id = lh_read_u32(&reader);
+    out_header->pn = lh_read_u48(&reader);
+    return 0;
+}
+
+static bool read_data(struct lh_reader *reader, struct lh_frame *frame)
+{
+    struct lh_frame_data *data = &frame->data;
+    data->block = lh_read_u32(reader);
+    data->offset = (uint32_t)lh_read_le(reader, 3);
+    data->block_len = (uint32_t)lh_read_le(reader, 3);
+    data->len = lh_read_u16(reader);
+    data->bytes = lh_read_bytes(reader, data->len);
+    return data->len > 0 && (uint64_t)data->offset + data->len <= data->block_len;
+}
+
+static bool read_stream(struct lh_reader *reader, struct lh_frame *frame)
+{
+    frame->stream.offset = lh_read_u48(reader);
+    frame->stream.len = lh_read_u16(reader);
+    frame->stream.bytes = lh_read_bytes(reader, frame->stream.len);
+    return frame->stream.len > 0;
+}
+
+static bool read_feedback(struct lh_reader *reader, struct lh_frame *frame)
+{
+    struct lh_frame_feedback *feedback = &frame->feedback;
+    feedback->number = lh_read_u32(reader);
+    feedback->top = lh_read_u48(reader);
+    uint64_t *const fields[] = {
+        &feedback->clock_us,    &feedback->top_age_us,  &feedback->last_age_us,
+        &feedback->packets,     &feedback->bytes,       &feedback->duplicates,
+        &feedback->ce,          &feedback->socket_drops, &feedback->grant_bytes,
+        &feedback->grant_block, &feedback->grant_stream, &feedback->start,
+    };
+    for (size_t i = 0; i < LH_ARRAY_LEN(fields); i++)
+        *fields[i] = lh_read_varint(reader);
+    feedback->records_len = lh_read_u16(reader);
+    feedback->records = lh_read_bytes(reader, feedback->records_len);
+    return feedback->start <= feedback->top && feedback->top_age_us <= feedback->clock_us &&
+           feedback->last_age_us <= feedback->clock_us;
+}
+
+static bool read_token(struct lh_reader *reader, struct lh_frame *frame)
+{
+    frame->token = lh_read_u64(reader);
+    return true;
+}
+
+static bool read_close(struct lh_reader *reader, struct lh_frame *frame)
+{
+    frame->close.code = lh_read_u32(reader);
+    frame->close.reason_len = lh_read_u16(reader);
+    frame->close.reason = lh_read_bytes(reader, frame->close.reason_len);
+    return frame->close.reason_len <= LH_REASON_MAX && frame->close.code <= INT32_MAX;
+}
+
+static bool read_state(struct lh_reader *reader, struct lh_frame *frame)
+{
+    frame->state.floor = lh_read_u48(reader);
+    frame->state.interval_us = lh_read_u32(reader);
+    return true;
+}
+
+static bool read_nothing(struct lh_reader *reader, struct lh_frame *frame)
+{
+    (void)reader;
+    (void)frame;
+    return true;
+}
+
+static bool (*const frame_readers[LH_FRAME_N_])(struct lh_reader *, struct lh_frame *) = {
+    [LH_FRAME_DATA] = read_data,
+    [LH_FRAME_STREAM] = read_stream,
+    [LH_FRAME_FEEDBACK] = read_feedback,
+    [LH_FRAME_PING] = read_token,
+    [LH_FRAME_PONG] = read_token,
+    [LH_FRAME_PATH_CHALLENGE] = read_token,
+    [LH_FRAME_PATH_RESPONSE] = read_token,
+    [LH_FRAME_CLOSE] = read_close,
+    [LH_FRAME_STATE] = read_state,
+    [LH_FRAME_ACK_NOW] = read_nothing,
+};
+
+lh_err lh_frame_read(struct lh_reader *reader, struct lh_frame *out_frame)
+{
+    if (lh_reader_left(reader) == 0)
+        return LH_EOF;
+    uint8_t type = lh_read_u8(reader);
+    if (type == LH_FRAME_PAD)
+        return LH_EOF;
+    if (type >= LH_FRAME_N_)
+        return LH_E_PROTO;
+    out_frame->type = (enum lh_frame_type)type;
+    bool good = frame_readers[type](reader, out_frame);
+    return good && !reader->bad ? 0 : LH_E_PROTO;
+}
+
+void lh_frame_write_data(struct lh_writer *writer, const struct lh_frame_data *frame)
+{
+    LH_DASSERT(frame->block_len < 1u << 24);
+    lh_write_u8(writer, LH_FRAME_DATA);
+    lh_write_u32(writer, frame->block);
+    lh_write_le(writer, frame->offset, 3);
+    lh_write_le(writer, frame->block_len, 3);
+    lh_write_u16(writer, frame->len);
+    lh_write_bytes(writer, frame->bytes, frame->len);
+}
+
+void lh_frame_write_stream(struct lh_writer *writer, const struct lh_frame_stream *frame)
+{
+    lh_write_u8(writer, LH_FRAME_STREAM);
+    lh_write_u48(writer, frame->offset);
+    lh_write_u16(writer, frame->len);
+    lh_write_bytes(writer, frame->bytes, frame->len);
+}
+
+void lh_frame_write_feedback(struct lh_writer *writer, const struct lh_frame_feedback *frame)
+{
+    const uint64_t fields[] = {
+        frame->clock_us,    frame->top_age_us,   frame->last_age_us, frame->packets,
+        frame->bytes,       frame->duplicates,   frame->ce,          frame->socket_drops,
+        frame->grant_bytes, frame->grant_block,  frame->grant_stream, frame->start,
+    };
+    lh_write_u8(writer, LH_FRAME_FEEDBACK);
+    lh_write_u32(writer, frame->number);
+    lh_write_u48(writer, frame->top);
+    for (size_t i = 0; i < LH_ARRAY_LEN(fields); i++)
+        lh_write_varint(writer, fields[i]);
+    lh_write_u16(writer, frame->records_len);
+    lh_write_bytes(writer, frame->records, frame->records_len);
+}
+
+void lh_frame_write_token(struct lh_writer *writer, enum lh_frame_type type, uint64_t token)
+{
+    lh_write_u8(writer, (uint8_t)type);
+    lh_write_u64(writer, token);
+}
+
+void lh_frame_write_close(struct lh_writer *writer, const struct lh_frame_close *frame)
+{
+    lh_write_u8(writer, LH_FRAME_CLOSE);
+    lh_write_u32(writer, frame->code);
+    lh_write_u16(writer, frame->reason_len);
+    lh_write_bytes(writer, frame->reason, frame->reason_len);
+}
+
+void lh_frame_write_state(struct lh_writer *writer, const struct lh_frame_state *frame)
+{
+    lh_write_u8(writer, LH_FRAME_STATE);
+    lh_write_u48(writer, frame->floor);
+    lh_write_u32(writer, frame->interval_us);
+}

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/assert.h"
+#include "base/math.h"
+#include "transport/rate.h"
+
+#define FEEDBACKS_MIN 4
+#define SPAN_MIN_US   1000
+
+static const struct lh_rate_point *point_back(const struct lh_rate *rate, uint32_t back)
+{
+    return &rate->points[(rate->count - 1 - back) % LH_RATE_HISTORY];
+}
+
+uint64_t lh_rate_add(struct lh_rate *rate, const struct lh_rate_point *point, lh_ns rtt,
+                     uint64_t *out_since)
+{
+    uint64_t span_us = LH_MAX(rtt / LH_US, (uint64_t)SPAN_MIN_US);
+    if (rate->count > 0) {
+        const struct lh_rate_point *newest = point_back(rate, 0);
+        // Reordered or repeated feedback says nothing new.
+        if (point->clock_us <= newest->clock_us || point->bytes < newest->bytes ||
+            point->pn < newest->pn)
+            return 0;
+    }
+    rate->points[rate->count++ % LH_RATE_HISTORY] = *point;
+    uint32_t available = LH_MIN(rate->count, (uint32_t)LH_RATE_HISTORY);
+    uint32_t back = 1;
+    while (back + 1 < available && point->clock_us - point_back(rate, back)->clock_us < span_us)
+        back++;
+    if (back >= available)
+        return 0;
+    const struct lh_rate_point *from = point_back(rate, back);
+    uint64_t elapsed_us = point->clock_us - from->clock_us;
+    lh_ns sending = lh_ns_since(point->sent_at, from->sent_at);
+    if (elapsed_us < SPAN_MIN_US || (elapsed_us < span_us && back < FEEDBACKS_MIN))
+        return 0;
+    uint64_t delivered = lh_muldiv(point->bytes - from->bytes, 1000000, elapsed_us);
+    *out_since = from->pn;
+    if (sending == 0)
+        return delivered;
+    return LH_MIN(delivered, lh_muldiv(point->sent_total - from->sent_total, LH_SECOND, sending));
+}
