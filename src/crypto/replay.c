@@ -47,6 +47,14 @@ bool lh_replay_seen(const struct lh_replay *replay, uint64_t pn)
     return replay->words[pn / WORD_BITS % WORDS] >> (pn % WORD_BITS) & 1;
 }
 
+uint64_t lh_replay_word(const struct lh_replay *replay, uint64_t pn)
+{
+    LH_ASSERT(pn % WORD_BITS == 0);
+    if (pn >= replay->top || pn < lh_replay_floor(replay))
+        return 0;
+    return replay->words[pn / WORD_BITS % WORDS];
+}
+
 void lh_replay_mark(struct lh_replay *replay, uint64_t pn)
 {
     LH_ASSERT(pn <= LH_PN_MAX);

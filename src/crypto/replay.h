@@ -22,6 +22,10 @@ void lh_replay_fini(struct lh_replay *replay);
 // True where `pn` was accepted before or is too old to tell. Asked before the packet is opened.
 bool lh_replay_seen(const struct lh_replay *replay, uint64_t pn);
 
+// The 64 packet numbers from `pn` (a multiple of 64) on: bit i is set where pn + i was accepted.
+// 0 for numbers that the window does not reach.
+uint64_t lh_replay_word(const struct lh_replay *replay, uint64_t pn);
+
 // Records `pn`, which must have authenticated and not have been seen (asserted).
 void lh_replay_mark(struct lh_replay *replay, uint64_t pn);
 

@@ -14,10 +14,10 @@
 #include "transport/block_rx.h"
 #include "transport/block_tx.h"
 
-#define TABLE_MIN         64
-#define CACHE_MAX         ((uint64_t)16 << 20)
-#define BUFFER_MIN_LOG2   6
-#define SPARE_RANGES_MAX  64
+#define TABLE_MIN        64
+#define CACHE_MAX        ((uint64_t)16 << 20)
+#define BUFFER_MIN_LOG2  6
+#define SPARE_RANGES_MAX 64
 
 // Marks released blocks; never read or written through.
 static struct lh_rx_block *released_marker(void)
@@ -33,7 +33,8 @@ static unsigned size_class(uint32_t len, uint32_t *out_size)
     while (((uint32_t)2 << log2) <= len)
         log2++;
     uint32_t step = ((uint32_t)1 << log2) / 4;
-    uint32_t quarters = len <= (uint32_t)1 << log2 ? 0 : (len - ((uint32_t)1 << log2) + step - 1) / step;
+    uint32_t quarters =
+        len <= (uint32_t)1 << log2 ? 0 : (len - ((uint32_t)1 << log2) + step - 1) / step;
     *out_size = ((uint32_t)1 << log2) + quarters * step;
     if (quarters == 4) {
         log2++;
@@ -71,7 +72,7 @@ static void buffer_put(struct lh_buffer_cache *cache, uint8_t *data, uint32_t le
 
 static void cache_fini(struct lh_buffer_cache *cache)
 {
-    for (unsigned class = 0; class < LH_BUFFER_CLASSES; class++) {
+    for (unsigned class = 0; class < LH_BUFFER_CLASSES; class ++) {
         while (cache->spare[class] != NULL) {
             struct lh_buffer_spare *spare = cache->spare[class];
             cache->spare[class] = spare->next;
@@ -111,7 +112,7 @@ void lh_block_rx_fini(struct lh_block_rx *rx)
             free_block(block);
     }
     LH_LIST_FOR_EACH(link, &rx->spare)
-        free_block(LH_CONTAINER_OF(link, struct lh_rx_block, spare_link));
+    free_block(LH_CONTAINER_OF(link, struct lh_rx_block, spare_link));
     cache_fini(&rx->cache);
     free(rx->table);
     *rx = (struct lh_block_rx){0};
@@ -168,8 +169,7 @@ static lh_err begin(struct lh_block_rx *rx, uint64_t number, uint32_t len)
 {
     if (len > rx->block_max || len == 0)
         return LH_E_PROTO;
-    if (LH_GUARD(BLOCK_GRANT,
-                 rx->charged + len + LH_BLOCK_CHARGE > lh_block_rx_grant_bytes(rx)))
+    if (LH_GUARD(BLOCK_GRANT, rx->charged + len + LH_BLOCK_CHARGE > lh_block_rx_grant_bytes(rx)))
         return LH_E_PROTO;
     if (number >= lh_block_rx_grant_block(rx))
         return LH_E_PROTO;
@@ -188,7 +188,8 @@ static lh_err begin(struct lh_block_rx *rx, uint64_t number, uint32_t len)
     return 0;
 }
 
-lh_err lh_block_rx_data(struct lh_block_rx *rx, const struct lh_frame_data *chunk,
+lh_err lh_block_rx_data(struct lh_block_rx *rx,
+                        const struct lh_frame_data *chunk,
                         const struct lh_rx_block **out_whole)
 {
     uint64_t number = chunk->block, added;
@@ -213,8 +214,8 @@ lh_err lh_block_rx_data(struct lh_block_rx *rx, const struct lh_frame_data *chun
         rx->duplicate_bytes += chunk->len;
         return 0;
     }
-    lh_err err = lh_ranges_add(&block->ranges, chunk->offset, (uint64_t)chunk->offset + chunk->len,
-                               &added);
+    lh_err err =
+        lh_ranges_add(&block->ranges, chunk->offset, (uint64_t)chunk->offset + chunk->len, &added);
     if (err != 0)
         return err == LH_E_LIMIT ? LH_E_PROTO : err;
     memcpy(block->data + chunk->offset, chunk->bytes, chunk->len);

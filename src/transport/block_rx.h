@@ -29,7 +29,7 @@ struct lh_rx_block {
 struct lh_buffer_cache {
     struct lh_buffer_spare {
         struct lh_buffer_spare *next;
-    } *spare[LH_BUFFER_CLASSES];
+    } * spare[LH_BUFFER_CLASSES];
     uint64_t bytes, bytes_max; // waiting
 };
 
@@ -47,13 +47,13 @@ struct lh_block_rx {
     uint64_t delivered_bytes, duplicate_bytes;
 };
 
-lh_err lh_block_rx_init(struct lh_block_rx *rx, uint32_t block_max,
-                        uint64_t budget) LH_MUST_CHECK;
+lh_err lh_block_rx_init(struct lh_block_rx *rx, uint32_t block_max, uint64_t budget) LH_MUST_CHECK;
 void lh_block_rx_fini(struct lh_block_rx *rx);
 
 // Takes a chunk. Gives the block where that made it whole: the caller delivers it; else NULL.
 // LH_E_PROTO: beyond the grant, or contradicting what the block's length was. LH_E_NOMEM.
-lh_err lh_block_rx_data(struct lh_block_rx *rx, const struct lh_frame_data *chunk,
+lh_err lh_block_rx_data(struct lh_block_rx *rx,
+                        const struct lh_frame_data *chunk,
                         const struct lh_rx_block **out_whole) LH_MUST_CHECK;
 // Ends a delivered block's life (asserted).
 void lh_block_rx_release(struct lh_block_rx *rx, uint32_t number);

@@ -3,8 +3,8 @@
 // How it works. Blocks are numbered in the order given, so a ring of pointers finds them. `fresh`
 // walks through it once: first transmission. A lost chunk is added to its block's `lost` set, minus
 // what was acknowledged meanwhile, and the block queues in a list; takers serve that list first.
-// A chunk may be in flight several times; whichever copy is acknowledged first counts, and takes the
-// chunk out of `lost`. Acknowledgements of finished blocks find nothing and do nothing.
+// A chunk may be in flight several times; whichever copy is acknowledged first counts, and takes
+// the chunk out of `lost`. Acknowledgements of finished blocks find nothing and do nothing.
 #include <stdlib.h>
 
 #include "base/assert.h"
@@ -13,7 +13,7 @@
 #include "transport/block_tx.h"
 #include "transport/transport.h"
 
-#define TABLE_MIN 64
+#define TABLE_MIN        64
 #define SPARE_RANGES_MAX 64 // a spare block keeps its sets' memory up to this many intervals
 
 lh_err lh_block_tx_init(struct lh_block_tx *tx)
@@ -42,7 +42,7 @@ void lh_block_tx_fini(struct lh_block_tx *tx)
             free_block(block);
     }
     LH_LIST_FOR_EACH(link, &tx->spare)
-        free_block(LH_CONTAINER_OF(link, struct lh_tx_block, lost_link));
+    free_block(LH_CONTAINER_OF(link, struct lh_tx_block, lost_link));
     free(tx->table);
     *tx = (struct lh_block_tx){0};
 }
@@ -136,7 +136,9 @@ static struct lh_tx_block *find(const struct lh_block_tx *tx, uint64_t number)
     return tx->table[number & (tx->capacity - 1)];
 }
 
-static void fill(const struct lh_tx_block *block, uint32_t offset, uint32_t len,
+static void fill(const struct lh_tx_block *block,
+                 uint32_t offset,
+                 uint32_t len,
                  struct lh_frame_data *out_chunk)
 {
     *out_chunk = (struct lh_frame_data){
@@ -191,7 +193,10 @@ bool lh_block_tx_take(struct lh_block_tx *tx, uint32_t room, struct lh_frame_dat
     return true;
 }
 
-bool lh_block_tx_again(struct lh_block_tx *tx, uint32_t number, uint32_t offset, uint16_t len,
+bool lh_block_tx_again(struct lh_block_tx *tx,
+                       uint32_t number,
+                       uint32_t offset,
+                       uint16_t len,
                        struct lh_frame_data *out_chunk)
 {
     struct lh_tx_block *block = find(tx, number);
@@ -224,7 +229,10 @@ static void finish(struct lh_block_tx *tx, struct lh_tx_block *block)
         tx->base++;
 }
 
-lh_err lh_block_tx_acked(struct lh_block_tx *tx, uint32_t number, uint32_t offset, uint16_t len,
+lh_err lh_block_tx_acked(struct lh_block_tx *tx,
+                         uint32_t number,
+                         uint32_t offset,
+                         uint16_t len,
                          struct lh_block_tx_done *out_done)
 {
     struct lh_tx_block *block = find(tx, number);

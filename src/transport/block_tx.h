@@ -37,7 +37,7 @@ struct lh_block_tx {
     struct lh_link lost;        // blocks with lost ranges, longest waiting first
     struct lh_link spare;       // finished blocks' structs, for reuse
     uint64_t unsent_blocks, unsent_bytes;
-    uint64_t charged;                // of all blocks pushed
+    uint64_t charged;                  // of all blocks pushed
     uint64_t grant_bytes, grant_block; // the peer's newest
     uint64_t acked_bytes;
     uint64_t retransmitted_bytes;
@@ -50,8 +50,8 @@ lh_err lh_block_tx_init(struct lh_block_tx *tx) LH_MUST_CHECK;
 void lh_block_tx_fini(struct lh_block_tx *tx);
 
 // LH_AGAIN: no window or LH_BLOCKS_QUEUED_MAX; LH_E_NOMEM; LH_E_LIMIT after 2^32 blocks.
-lh_err lh_block_tx_push(struct lh_block_tx *tx, uint8_t *data, uint32_t len,
-                        uint32_t *out_number) LH_MUST_CHECK;
+lh_err lh_block_tx_push(struct lh_block_tx *tx, uint8_t *data, uint32_t len, uint32_t *out_number)
+    LH_MUST_CHECK;
 void lh_block_tx_grant(struct lh_block_tx *tx, uint64_t grant_bytes, uint64_t grant_block);
 // Would the block that was refused last be taken now?
 bool lh_block_tx_is_writable(const struct lh_block_tx *tx);
@@ -68,16 +68,22 @@ static inline bool lh_block_tx_is_flushed(const struct lh_block_tx *tx)
 // The next chunk of at most `room` content bytes; false where there is none.
 bool lh_block_tx_take(struct lh_block_tx *tx, uint32_t room, struct lh_frame_data *out_chunk);
 // The chunk once more (a precaution), where it still is unacknowledged.
-bool lh_block_tx_again(struct lh_block_tx *tx, uint32_t number, uint32_t offset, uint16_t len,
+bool lh_block_tx_again(struct lh_block_tx *tx,
+                       uint32_t number,
+                       uint32_t offset,
+                       uint16_t len,
                        struct lh_frame_data *out_chunk);
 
 struct lh_block_tx_done {
     uint8_t *data; // NULL: nothing was finished
     uint32_t len, number;
 };
-lh_err lh_block_tx_acked(struct lh_block_tx *tx, uint32_t number, uint32_t offset, uint16_t len,
+lh_err lh_block_tx_acked(struct lh_block_tx *tx,
+                         uint32_t number,
+                         uint32_t offset,
+                         uint16_t len,
                          struct lh_block_tx_done *out_done) LH_MUST_CHECK;
-lh_err lh_block_tx_lost(struct lh_block_tx *tx, uint32_t number, uint32_t offset,
-                        uint16_t len) LH_MUST_CHECK;
+lh_err lh_block_tx_lost(struct lh_block_tx *tx, uint32_t number, uint32_t offset, uint16_t len)
+    LH_MUST_CHECK;
 
 #endif

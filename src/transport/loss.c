@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How it works. A report is read span by span and applied 64 packet numbers at a time: what is newly
-// acknowledged is (reported & (outstanding | lost)), so repeated reports cost one AND a word, and work
-// is proportional to what is new. Send times grow with packet numbers; hence the packets that are too
-// old form a prefix, and the search for lost ones is a cursor that only moves forward.
+// How it works. A report is read span by span and applied 64 packet numbers at a time: what is
+// newly acknowledged is (reported & (outstanding | lost)), so repeated reports cost one AND a word,
+// and work is proportional to what is new. Send times grow with packet numbers; hence the packets
+// that are too old form a prefix, and the search for lost ones is a cursor that only moves forward.
 //
 // Not handled here: timers (the lane's), what to do with content (the sink's).
+#include "transport/loss.h"
 #include "base/assert.h"
 #include "base/bytes.h"
 #include "base/math.h"
-#include "transport/loss.h"
 #include "transport/report.h"
 
-#define LATER_PACKETS 3
+#define LATER_PACKETS  3
 #define MULTIPLIER_MAX 8
-#define DECAY_RTTS    16
+#define DECAY_RTTS     16
 
 void lh_loss_init(struct lh_loss *loss)
 {
     *loss = (struct lh_loss){.multiplier = 1};
 }
 
-static lh_err tell(const struct lh_sent *sent, const struct lh_sent_record *record, void *ctx,
+static lh_err tell(const struct lh_sent *sent,
+                   const struct lh_sent_record *record,
+                   void *ctx,
                    lh_err (*what)(void *, const struct lh_content *))
 {
     for (uint32_t i = 0; i < record->content_count; i++) {
@@ -32,8 +34,11 @@ static lh_err tell(const struct lh_sent *sent, const struct lh_sent_record *reco
     return 0;
 }
 
-static lh_err ack_one(struct lh_loss *loss, struct lh_sent *sent, uint64_t pn,
-                      const struct lh_loss_sink *sink, struct lh_loss_result *result)
+static lh_err ack_one(struct lh_loss *loss,
+                      struct lh_sent *sent,
+                      uint64_t pn,
+                      const struct lh_loss_sink *sink,
+                      struct lh_loss_result *result)
 {
     const struct lh_sent_record *record = lh_sent_record(sent, pn);
     bool was_lost = lh_sent_bit(sent, sent->lost, pn);
@@ -49,8 +54,11 @@ static lh_err ack_one(struct lh_loss *loss, struct lh_sent *sent, uint64_t pn,
 }
 
 // Applies up to 64 packet numbers that share a word of the ring: `received` has the bit of each.
-static lh_err apply_word(struct lh_loss *loss, struct lh_sent *sent, uint64_t base,
-                         uint64_t received, const struct lh_loss_sink *sink,
+static lh_err apply_word(struct lh_loss *loss,
+                         struct lh_sent *sent,
+                         uint64_t base,
+                         uint64_t received,
+                         const struct lh_loss_sink *sink,
                          struct lh_loss_result *result)
 {
     if (LH_GUARD(ACK_SKIPPED, (received & *lh_sent_word(sent, sent->skipped, base)) != 0))
@@ -80,8 +88,10 @@ static uint64_t span_word(const struct lh_report_span *span, uint64_t base)
     return word;
 }
 
-static lh_err apply_span(struct lh_loss *loss, struct lh_sent *sent,
-                         const struct lh_report_span *span, const struct lh_loss_sink *sink,
+static lh_err apply_span(struct lh_loss *loss,
+                         struct lh_sent *sent,
+                         const struct lh_report_span *span,
+                         const struct lh_loss_sink *sink,
                          struct lh_loss_result *result)
 {
     uint64_t end = span->start + span->len;
@@ -100,13 +110,18 @@ static lh_err apply_span(struct lh_loss *loss, struct lh_sent *sent,
     return 0;
 }
 
-lh_err lh_loss_on_report(struct lh_loss *loss, struct lh_sent *sent,
-                         const struct lh_frame_feedback *feedback, const struct lh_loss_sink *sink,
+lh_err lh_loss_on_report(struct lh_loss *loss,
+                         struct lh_sent *sent,
+                         const struct lh_frame_feedback *feedback,
+                         const struct lh_loss_sink *sink,
                          struct lh_loss_result *result)
 {
     struct lh_reader reader = lh_reader_of(feedback->records, feedback->records_len);
     uint64_t at = feedback->start;
     if (LH_GUARD(ACK_UNSENT, feedback->top > sent->next))
+        return LH_E_PROTO;
+    // The newest number is claimed as received, whether a record says so or not.
+    if (feedback->top > sent->floor && lh_sent_bit(sent, sent->skipped, feedback->top - 1))
         return LH_E_PROTO;
     for (;;) {
         struct lh_report_span span;
@@ -133,8 +148,12 @@ static lh_ns reorder_window(const struct lh_loss *loss, const struct lh_rtt *rtt
     return now >= loss->multiplier_until ? unit : unit * loss->multiplier;
 }
 
-lh_err lh_loss_detect(struct lh_loss *loss, struct lh_sent *sent, const struct lh_rtt *rtt,
-                      lh_ns now, const struct lh_loss_sink *sink, struct lh_loss_result *result)
+lh_err lh_loss_detect(struct lh_loss *loss,
+                      struct lh_sent *sent,
+                      const struct lh_rtt *rtt,
+                      lh_ns now,
+                      const struct lh_loss_sink *sink,
+                      struct lh_loss_result *result)
 {
     lh_ns window = reorder_window(loss, rtt, now);
     lh_ns latest = LH_MAX(rtt->latest, lh_rtt_smoothed(rtt));
@@ -157,7 +176,8 @@ lh_err lh_loss_detect(struct lh_loss *loss, struct lh_sent *sent, const struct l
     }
 }
 
-lh_ns lh_loss_deadline(const struct lh_loss *loss, const struct lh_sent *sent,
+lh_ns lh_loss_deadline(const struct lh_loss *loss,
+                       const struct lh_sent *sent,
                        const struct lh_rtt *rtt)
 {
     uint64_t pn = lh_sent_next_outstanding(sent, loss->scan);

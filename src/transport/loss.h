@@ -4,9 +4,9 @@
 // packets and finds what is lost, by time (RFC 8985's idea).
 //
 // A packet is lost when it was sent more than the reorder window before the newest packet delivered
-// and at least three later ones arrived; or, while nothing newer is sent, when a round trip plus that
-// window has passed since. The window starts at RTT/8, doubles when a packet given up arrives after
-// all, up to one RTT, and falls back over 16 RTTs.
+// and at least three later ones arrived; or, while nothing newer is sent, when a round trip plus
+// that window has passed since. The window starts at RTT/8, doubles when a packet given up arrives
+// after all, up to one RTT, and falls back over 16 RTTs.
 #ifndef LH_TRANSPORT_LOSS_H
 #define LH_TRANSPORT_LOSS_H
 
@@ -44,18 +44,25 @@ void lh_loss_init(struct lh_loss *loss);
 
 // Applies the report of one FEEDBACK frame, adding to `result`.
 // LH_E_PROTO for a malformed report and for one that acknowledges what was never sent.
-lh_err lh_loss_on_report(struct lh_loss *loss, struct lh_sent *sent,
-                         const struct lh_frame_feedback *feedback, const struct lh_loss_sink *sink,
+lh_err lh_loss_on_report(struct lh_loss *loss,
+                         struct lh_sent *sent,
+                         const struct lh_frame_feedback *feedback,
+                         const struct lh_loss_sink *sink,
                          struct lh_loss_result *result) LH_MUST_CHECK;
 // Gives up what is lost by now, adding to `result`.
-lh_err lh_loss_detect(struct lh_loss *loss, struct lh_sent *sent, const struct lh_rtt *rtt,
-                      lh_ns now, const struct lh_loss_sink *sink,
+lh_err lh_loss_detect(struct lh_loss *loss,
+                      struct lh_sent *sent,
+                      const struct lh_rtt *rtt,
+                      lh_ns now,
+                      const struct lh_loss_sink *sink,
                       struct lh_loss_result *result) LH_MUST_CHECK;
 // When lh_loss_detect will find something although no report comes; LH_NEVER.
-lh_ns lh_loss_deadline(const struct lh_loss *loss, const struct lh_sent *sent,
+lh_ns lh_loss_deadline(const struct lh_loss *loss,
+                       const struct lh_sent *sent,
                        const struct lh_rtt *rtt);
 // Gives up at most `count` of the oldest outstanding packets without calling them lost by the path.
-lh_err lh_loss_give_up(struct lh_sent *sent, uint64_t count,
+lh_err lh_loss_give_up(struct lh_sent *sent,
+                       uint64_t count,
                        const struct lh_loss_sink *sink) LH_MUST_CHECK;
 // A late arrival was seen: waits longer from now on.
 void lh_loss_widen(struct lh_loss *loss, const struct lh_rtt *rtt, lh_ns now);

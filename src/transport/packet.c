@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How it works. One reader function a frame type, found through a table; each checks the ranges that
-// need no state (what needs state is checked where the state is). Integers have fixed widths in the
-// frames of the hot path, and are varints in FEEDBACK, whose counters are mostly small.
+// How it works. One reader function a frame type, found through a table; each checks the ranges
+// that need no state (what needs state is checked where the state is). Integers have fixed widths
+// in the frames of the hot path, and are varints in FEEDBACK, whose counters are mostly small.
+#include "transport/packet.h"
 #include "base/assert.h"
 #include "base/cleanup.h"
-#include "transport/packet.h"
 
 void lh_packet_header_write(const struct lh_packet_header *header, uint8_t out[LH_PACKET_HEADER])
 {
@@ -57,8 +57,8 @@ static bool read_feedback(struct lh_reader *reader, struct lh_frame *frame)
     feedback->number = lh_read_u32(reader);
     feedback->top = lh_read_u48(reader);
     uint64_t *const fields[] = {
-        &feedback->clock_us,    &feedback->top_age_us,  &feedback->last_age_us,
-        &feedback->packets,     &feedback->bytes,       &feedback->duplicates,
+        &feedback->clock_us,    &feedback->top_age_us,   &feedback->last_age_us,
+        &feedback->packets,     &feedback->bytes,        &feedback->duplicates,
         &feedback->ce,          &feedback->socket_drops, &feedback->grant_bytes,
         &feedback->grant_block, &feedback->grant_stream, &feedback->start,
     };
@@ -99,16 +99,11 @@ static bool read_nothing(struct lh_reader *reader, struct lh_frame *frame)
 }
 
 static bool (*const frame_readers[LH_FRAME_N_])(struct lh_reader *, struct lh_frame *) = {
-    [LH_FRAME_DATA] = read_data,
-    [LH_FRAME_STREAM] = read_stream,
-    [LH_FRAME_FEEDBACK] = read_feedback,
-    [LH_FRAME_PING] = read_token,
-    [LH_FRAME_PONG] = read_token,
-    [LH_FRAME_PATH_CHALLENGE] = read_token,
-    [LH_FRAME_PATH_RESPONSE] = read_token,
-    [LH_FRAME_CLOSE] = read_close,
-    [LH_FRAME_STATE] = read_state,
-    [LH_FRAME_ACK_NOW] = read_nothing,
+    [LH_FRAME_DATA] = read_data,           [LH_FRAME_STREAM] = read_stream,
+    [LH_FRAME_FEEDBACK] = read_feedback,   [LH_FRAME_PING] = read_token,
+    [LH_FRAME_PONG] = read_token,          [LH_FRAME_PATH_CHALLENGE] = read_token,
+    [LH_FRAME_PATH_RESPONSE] = read_token, [LH_FRAME_CLOSE] = read_close,
+    [LH_FRAME_STATE] = read_state,         [LH_FRAME_ACK_NOW] = read_nothing,
 };
 
 lh_err lh_frame_read(struct lh_reader *reader, struct lh_frame *out_frame)
@@ -147,9 +142,9 @@ void lh_frame_write_stream(struct lh_writer *writer, const struct lh_frame_strea
 void lh_frame_write_feedback(struct lh_writer *writer, const struct lh_frame_feedback *frame)
 {
     const uint64_t fields[] = {
-        frame->clock_us,    frame->top_age_us,   frame->last_age_us, frame->packets,
-        frame->bytes,       frame->duplicates,   frame->ce,          frame->socket_drops,
-        frame->grant_bytes, frame->grant_block,  frame->grant_stream, frame->start,
+        frame->clock_us,    frame->top_age_us,  frame->last_age_us,  frame->packets,
+        frame->bytes,       frame->duplicates,  frame->ce,           frame->socket_drops,
+        frame->grant_bytes, frame->grant_block, frame->grant_stream, frame->start,
     };
     lh_write_u8(writer, LH_FRAME_FEEDBACK);
     lh_write_u32(writer, frame->number);

@@ -26,10 +26,10 @@ struct lh_packet_header {
     uint64_t pn;
 };
 
-void lh_packet_header_write(const struct lh_packet_header *header,
-                            uint8_t out[LH_PACKET_HEADER]);
+void lh_packet_header_write(const struct lh_packet_header *header, uint8_t out[LH_PACKET_HEADER]);
 // LH_E_AUTH for what is no packet of ours (too short, another type, reserved bits set).
-lh_err lh_packet_header_read(const uint8_t *data, size_t len,
+lh_err lh_packet_header_read(const uint8_t *data,
+                             size_t len,
                              struct lh_packet_header *out_header) LH_MUST_CHECK;
 
 enum lh_frame_type {
@@ -65,9 +65,9 @@ struct lh_frame_stream {
 
 // What one end tells the other about a lane, and what it grants the session.
 struct lh_frame_feedback {
-    uint32_t number;   // counts the FEEDBACK frames of this lane
-    uint64_t top;      // largest packet number received + 1
-    uint64_t clock_us; // receiver's clock when this was written
+    uint32_t number;      // counts the FEEDBACK frames of this lane
+    uint64_t top;         // largest packet number received + 1
+    uint64_t clock_us;    // receiver's clock when this was written
     uint64_t top_age_us;  // how long before clock_us the packet top - 1 arrived
     uint64_t last_age_us; // and the newest of all packets: the moment the counters hold for
     // Counters since the lane began: authenticated, distinct packets and their UDP payload bytes.

@@ -115,8 +115,8 @@ lh_err lh_ranges_add(struct lh_ranges *ranges, uint64_t start, uint64_t end, uin
     return 0;
 }
 
-lh_err lh_ranges_remove(struct lh_ranges *ranges, uint64_t start, uint64_t end,
-                        uint64_t *out_removed)
+lh_err
+lh_ranges_remove(struct lh_ranges *ranges, uint64_t start, uint64_t end, uint64_t *out_removed)
 {
     LH_ASSERT(start <= end);
     uint64_t removed = 0;
@@ -149,7 +149,9 @@ lh_err lh_ranges_remove(struct lh_ranges *ranges, uint64_t start, uint64_t end,
     return 0;
 }
 
-bool lh_ranges_gap(const struct lh_ranges *ranges, uint64_t start, uint64_t end,
+bool lh_ranges_gap(const struct lh_ranges *ranges,
+                   uint64_t start,
+                   uint64_t end,
                    struct lh_range *out_gap)
 {
     const struct lh_range *items = items_of(ranges);

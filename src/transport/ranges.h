@@ -34,13 +34,17 @@ void lh_ranges_clear(struct lh_ranges *ranges);
 
 // Adds [start, end) and tells how many positions were new.
 // LH_E_NOMEM; LH_E_LIMIT for more than LH_RANGES_MAX intervals: the set is unchanged.
-lh_err lh_ranges_add(struct lh_ranges *ranges, uint64_t start, uint64_t end,
-                     uint64_t *out_added) LH_MUST_CHECK;
+lh_err lh_ranges_add(struct lh_ranges *ranges, uint64_t start, uint64_t end, uint64_t *out_added)
+    LH_MUST_CHECK;
 // Takes [start, end) out and tells how many positions were there. Errors as lh_ranges_add.
-lh_err lh_ranges_remove(struct lh_ranges *ranges, uint64_t start, uint64_t end,
+lh_err lh_ranges_remove(struct lh_ranges *ranges,
+                        uint64_t start,
+                        uint64_t end,
                         uint64_t *out_removed) LH_MUST_CHECK;
 // The first part of [start, end) that the set lacks; false where it has all of it.
-bool lh_ranges_gap(const struct lh_ranges *ranges, uint64_t start, uint64_t end,
+bool lh_ranges_gap(const struct lh_ranges *ranges,
+                   uint64_t start,
+                   uint64_t end,
                    struct lh_range *out_gap);
 // The first interval; false for the empty set.
 bool lh_ranges_first(const struct lh_ranges *ranges, struct lh_range *out_first);

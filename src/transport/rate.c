@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "transport/rate.h"
 #include "base/assert.h"
 #include "base/math.h"
-#include "transport/rate.h"
 
 #define FEEDBACKS_MIN 4
 #define SPAN_MIN_US   1000
@@ -11,8 +11,8 @@ static const struct lh_rate_point *point_back(const struct lh_rate *rate, uint32
     return &rate->points[(rate->count - 1 - back) % LH_RATE_HISTORY];
 }
 
-uint64_t lh_rate_add(struct lh_rate *rate, const struct lh_rate_point *point, lh_ns rtt,
-                     uint64_t *out_since)
+uint64_t
+lh_rate_add(struct lh_rate *rate, const struct lh_rate_point *point, lh_ns rtt, uint64_t *out_since)
 {
     uint64_t span_us = LH_MAX(rtt / LH_US, (uint64_t)SPAN_MIN_US);
     if (rate->count > 0) {

@@ -4,9 +4,9 @@
 //
 //   sample = min((B_j - B_i) / (T_j - T_i), rate at which the same packets were sent)
 //
-// over at least one RTT, or four feedbacks while there is no such history. T and B are the receiver's
-// clock and byte counter, so a compressed return path cannot inflate it; aggregation on the way there
-// is bounded by the send rate.
+// over at least one RTT, or four feedbacks while there is no such history. T and B are the
+// receiver's clock and byte counter, so a compressed return path cannot inflate it; aggregation on
+// the way there is bounded by the send rate.
 #ifndef LH_TRANSPORT_RATE_H
 #define LH_TRANSPORT_RATE_H
 
@@ -32,7 +32,9 @@ struct lh_rate {
 
 // Adds a point and gives bytes/s, 0 where no sample can be made. `*out_since` is the number of the
 // packet at which the sample begins: later gaps in what we sent make it application-limited.
-uint64_t lh_rate_add(struct lh_rate *rate, const struct lh_rate_point *point, lh_ns rtt,
+uint64_t lh_rate_add(struct lh_rate *rate,
+                     const struct lh_rate_point *point,
+                     lh_ns rtt,
                      uint64_t *out_since);
 
 #endif

@@ -1,19 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How it works. The writer looks at one span of the replay window at a time (eight words), joins
-// neighbouring spans that are wholly received or wholly missing, and codes a mixed span both ways in
-// its head: the list costs a byte or two for each missing number, the bitmap one bit for each number.
+// neighbouring spans that are wholly received or wholly missing, and codes a mixed span both ways
+// in its head: the list costs a byte or two for each missing number, the bitmap one bit for each
+// number.
+#include "transport/report.h"
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/math.h"
-#include "transport/report.h"
 
-enum coding {
-    CODING_NONE = 0,
-    CODING_ALL = 1,
-    CODING_LIST = 2,
-    CODING_BITMAP = 3
-};
+enum coding { CODING_NONE = 0, CODING_ALL = 1, CODING_LIST = 2, CODING_BITMAP = 3 };
 
 #define LIST_MAX 255
 
@@ -23,8 +19,8 @@ static uint64_t low_bits(uint64_t count)
 }
 
 // Loads the span [start, start + len) as bits; returns how many are missing.
-static uint64_t load(const struct lh_replay *replay, uint64_t start, uint64_t len,
-                     uint64_t bits[LH_REPORT_WORDS])
+static uint64_t
+load(const struct lh_replay *replay, uint64_t start, uint64_t len, uint64_t bits[LH_REPORT_WORDS])
 {
     uint64_t missing = 0;
     for (uint64_t i = 0; i * 64 < len; i++) {
@@ -55,7 +51,9 @@ static size_t list_len(const uint64_t bits[LH_REPORT_WORDS], uint64_t len)
     return bytes;
 }
 
-static void write_list(struct lh_writer *writer, const uint64_t bits[LH_REPORT_WORDS], uint64_t len,
+static void write_list(struct lh_writer *writer,
+                       const uint64_t bits[LH_REPORT_WORDS],
+                       uint64_t len,
                        uint64_t count)
 {
     uint64_t before = 0;
@@ -70,8 +68,10 @@ static void write_list(struct lh_writer *writer, const uint64_t bits[LH_REPORT_W
     }
 }
 
-static void write_mixed(struct lh_writer *writer, const uint64_t bits[LH_REPORT_WORDS],
-                        uint64_t len, uint64_t missing)
+static void write_mixed(struct lh_writer *writer,
+                        const uint64_t bits[LH_REPORT_WORDS],
+                        uint64_t len,
+                        uint64_t missing)
 {
     uint64_t bitmap_len = (len + 7) / 8;
     if (missing <= LIST_MAX && list_len(bits, len) < bitmap_len) {
@@ -84,7 +84,9 @@ static void write_mixed(struct lh_writer *writer, const uint64_t bits[LH_REPORT_
         lh_write_u8(writer, (uint8_t)(bits[i / 8] >> (i % 8 * 8)));
 }
 
-void lh_report_write(struct lh_writer *writer, const struct lh_replay *replay, uint64_t *cursor,
+void lh_report_write(struct lh_writer *writer,
+                     const struct lh_replay *replay,
+                     uint64_t *cursor,
                      uint64_t end)
 {
     uint64_t at = *cursor;
@@ -155,7 +157,7 @@ lh_err lh_report_read(struct lh_reader *reader, uint64_t start, struct lh_report
         return LH_E_PROTO;
     if (coding >= CODING_LIST && out_span->len > LH_REPORT_SPAN)
         return LH_E_PROTO;
-    out_span->kind = coding == CODING_NONE ? LH_REPORT_NONE
+    out_span->kind = coding == CODING_NONE  ? LH_REPORT_NONE
                      : coding == CODING_ALL ? LH_REPORT_ALL
                                             : LH_REPORT_SOME;
     if (coding == CODING_LIST)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The records of a FEEDBACK frame: which packet numbers arrived, as consecutive spans. A span is all
-// received, all missing, a list of the missing ones, or a bitmap - whichever is smallest.
+// The records of a FEEDBACK frame: which packet numbers arrived, as consecutive spans. A span is
+// all received, all missing, a list of the missing ones, or a bitmap - whichever is smallest.
 //
 //   record   varint (span length << 2 | coding), then
 //     ALL, NONE   nothing
@@ -26,7 +26,9 @@
 
 // Writes records for packet numbers from *cursor (a multiple of 64) up to `end` as far as they fit,
 // and moves *cursor behind the last number reported (a multiple of 64, or `end`).
-void lh_report_write(struct lh_writer *writer, const struct lh_replay *replay, uint64_t *cursor,
+void lh_report_write(struct lh_writer *writer,
+                     const struct lh_replay *replay,
+                     uint64_t *cursor,
                      uint64_t end);
 
 struct lh_report_span {
@@ -40,7 +42,8 @@ struct lh_report_span {
 };
 
 // Reads the next record, which begins at packet number `start`. LH_EOF at the end; LH_E_PROTO.
-lh_err lh_report_read(struct lh_reader *reader, uint64_t start,
+lh_err lh_report_read(struct lh_reader *reader,
+                      uint64_t start,
                       struct lh_report_span *out_span) LH_MUST_CHECK;
 
 #endif

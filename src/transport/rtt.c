@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/math.h"
 #include "transport/rtt.h"
+#include "base/math.h"
 
 #define BUCKET (5 * LH_SECOND)
 

@@ -36,7 +36,7 @@ void lh_rtt_init(struct lh_rtt *rtt, lh_ns hint);
 void lh_rtt_sample(struct lh_rtt *rtt, lh_ns sample, lh_ns now);
 // One-way delay of a packet: difference of two clocks, so only its changes mean anything.
 void lh_rtt_one_way(struct lh_rtt *rtt, int64_t delay, lh_ns now);
-lh_ns lh_rtt_min(const struct lh_rtt *rtt); // 0 = unknown
+lh_ns lh_rtt_min(const struct lh_rtt *rtt);      // 0 = unknown
 lh_ns lh_rtt_smoothed(const struct lh_rtt *rtt); // never 0
 lh_ns lh_rtt_pto(const struct lh_rtt *rtt);
 

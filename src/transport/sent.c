@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How it works. Records live at pn modulo the capacity, states in three bitmaps of the same shape, so
-// that feedback is applied 64 packet numbers at a time. One word of slack keeps the word of `next`
-// apart from the word of `floor`; a word is zeroed when `next` enters it. Pieces of content form a
-// second ring in packet-number order: a record knows its first piece, and the tail of that ring is
-// the first piece of the record at `floor`.
+// How it works. Records live at pn modulo the capacity, states in three bitmaps of the same shape,
+// so that feedback is applied 64 packet numbers at a time. One word of slack keeps the word of
+// `next` apart from the word of `floor`; a word is zeroed when `next` enters it. Pieces of content
+// form a second ring in packet-number order: a record knows its first piece, and the tail of that
+// ring is the first piece of the record at `floor`.
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -137,8 +137,8 @@ void lh_sent_add_content(struct lh_sent *sent, const struct lh_content *content)
     sent->contents[sent->content_head++ & (sent->content_capacity - 1)] = *content;
 }
 
-void lh_sent_push(struct lh_sent *sent, lh_ns now, uint32_t bytes, uint32_t content_count,
-                  bool tracked)
+void lh_sent_push(
+    struct lh_sent *sent, lh_ns now, uint32_t bytes, uint32_t content_count, bool tracked)
 {
     uint64_t pn = sent->next;
     struct lh_sent_record *record = enter(sent);

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What one lane has sent and not yet settled: a ring of fixed-size records indexed by packet number.
+// What one lane has sent and not yet settled: a ring of fixed-size records indexed by packet
+// number.
 //
 // A packet number is in one of these states:
 //   outstanding  sent, expects an acknowledgement, counts as in flight
 //   lost         given up; its content went back to the queues; a late report is still understood
 //   skipped      never sent, on purpose: a peer that reports it lies (threat T18)
 //   settled      none of the above: acknowledged, forgotten, or never expected an acknowledgement
-// Numbers below `floor` are settled for good. Memory: 24 bytes a packet, 12 a piece of content and 3
-// bits; the ring grows by doubling up to LH_SENT_MAX packets.
+// Numbers below `floor` are settled for good. Memory: 24 bytes a packet, 12 a piece of content and
+// 3 bits; the ring grows by doubling up to LH_SENT_MAX packets.
 #ifndef LH_TRANSPORT_SENT_H
 #define LH_TRANSPORT_SENT_H
 
@@ -67,8 +68,8 @@ bool lh_sent_reserve(struct lh_sent *sent, uint32_t contents);
 void lh_sent_skip(struct lh_sent *sent);
 // Records the packet `sent->next`. Needs lh_sent_reserve. `tracked`: it expects an acknowledgement.
 // The last `content_count` pieces added belong to it.
-void lh_sent_push(struct lh_sent *sent, lh_ns now, uint32_t bytes, uint32_t content_count,
-                  bool tracked);
+void lh_sent_push(
+    struct lh_sent *sent, lh_ns now, uint32_t bytes, uint32_t content_count, bool tracked);
 // Adds a piece of content of the packet that lh_sent_push will record next.
 void lh_sent_add_content(struct lh_sent *sent, const struct lh_content *content);
 
@@ -88,9 +89,8 @@ static inline struct lh_sent_record *lh_sent_record(const struct lh_sent *sent, 
     return &sent->records[pn & (sent->capacity - 1)];
 }
 
-static inline const struct lh_content *lh_sent_content(const struct lh_sent *sent,
-                                                       const struct lh_sent_record *record,
-                                                       uint32_t index)
+static inline const struct lh_content *
+lh_sent_content(const struct lh_sent *sent, const struct lh_sent_record *record, uint32_t index)
 {
     return &sent->contents[(record->content_first + index) & (sent->content_capacity - 1)];
 }

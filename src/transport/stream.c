@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How it works. Both ends use a buffer whose byte for stream offset o lies at o modulo its capacity;
-// the window bounds what is in it, so it never needs more than LH_STREAM_WINDOW. Records of sent
-// packets hold the low 32 bits of an offset; the window is far smaller than 2^31, so the rest follows
-// from `acked`.
+// How it works. Both ends use a buffer whose byte for stream offset o lies at o modulo its
+// capacity; the window bounds what is in it, so it never needs more than LH_STREAM_WINDOW. Records
+// of sent packets hold the low 32 bits of an offset; the window is far smaller than 2^31, so the
+// rest follows from `acked`.
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,8 +18,8 @@
 static_assert((LH_STREAM_WINDOW & (LH_STREAM_WINDOW - 1)) == 0, "buffers grow by doubling");
 
 // Makes room for the window [low, high); `kept` is what must survive from [low, kept).
-static lh_err buffer_grow(struct lh_window_buffer *buffer, uint64_t low, uint64_t kept,
-                          uint64_t high)
+static lh_err
+buffer_grow(struct lh_window_buffer *buffer, uint64_t low, uint64_t kept, uint64_t high)
 {
     uint64_t capacity = LH_MAX(buffer->capacity, (uint64_t)BUFFER_MIN);
     while (capacity < high - low)
@@ -39,8 +40,8 @@ static lh_err buffer_grow(struct lh_window_buffer *buffer, uint64_t low, uint64_
     return 0;
 }
 
-static void buffer_write(struct lh_window_buffer *buffer, uint64_t at, const uint8_t *data,
-                         uint64_t len)
+static void
+buffer_write(struct lh_window_buffer *buffer, uint64_t at, const uint8_t *data, uint64_t len)
 {
     uint64_t index = at & (buffer->capacity - 1);
     uint64_t first = LH_MIN(len, buffer->capacity - index);
@@ -98,8 +99,8 @@ bool lh_stream_tx_has_data(const struct lh_stream_tx *tx)
 }
 
 // Fills `out_chunk` with [start, end), cut where the buffer wraps.
-static void fill(const struct lh_stream_tx *tx, uint64_t start, uint64_t end,
-                 struct lh_frame_stream *out_chunk)
+static void
+fill(const struct lh_stream_tx *tx, uint64_t start, uint64_t end, struct lh_frame_stream *out_chunk)
 {
     uint64_t index = start & (tx->buffer.capacity - 1);
     uint64_t len = LH_MIN(end - start, tx->buffer.capacity - index);
@@ -132,7 +133,9 @@ bool lh_stream_tx_take(struct lh_stream_tx *tx, uint32_t room, struct lh_frame_s
 }
 
 // The stretch of a record, without what lies below `acked`; false where nothing is left.
-static bool stretch_of(const struct lh_stream_tx *tx, uint32_t offset_low, uint16_t len,
+static bool stretch_of(const struct lh_stream_tx *tx,
+                       uint32_t offset_low,
+                       uint16_t len,
                        struct lh_range *out_range)
 {
     int64_t distance = (int32_t)(offset_low - (uint32_t)tx->acked);
@@ -143,7 +146,9 @@ static bool stretch_of(const struct lh_stream_tx *tx, uint32_t offset_low, uint1
     return out_range->end <= tx->sent;
 }
 
-bool lh_stream_tx_again(struct lh_stream_tx *tx, uint32_t offset_low, uint16_t len,
+bool lh_stream_tx_again(struct lh_stream_tx *tx,
+                        uint32_t offset_low,
+                        uint16_t len,
                         struct lh_frame_stream *out_chunk)
 {
     struct lh_range range, gap;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The control stream, one end each: reliable, ordered bytes with a window of LH_STREAM_WINDOW beyond
-// what the receiving layer has consumed. The sender keeps a copy until it is acknowledged; the
-// receiver keeps only what came out of order.
+// The control stream, one end each: reliable, ordered bytes with a window of LH_STREAM_WINDOW
+// beyond what the receiving layer has consumed. The sender keeps a copy until it is acknowledged;
+// the receiver keeps only what came out of order.
 #ifndef LH_TRANSPORT_STREAM_H
 #define LH_TRANSPORT_STREAM_H
 
@@ -45,16 +45,17 @@ static inline bool lh_stream_tx_is_flushed(const struct lh_stream_tx *tx)
 // The next bytes, at most `room`; they stay valid until the next call. False where there are none.
 bool lh_stream_tx_take(struct lh_stream_tx *tx, uint32_t room, struct lh_frame_stream *out_chunk);
 // The same stretch once more, as far as it is unacknowledged and contiguous in memory.
-bool lh_stream_tx_again(struct lh_stream_tx *tx, uint32_t offset_low, uint16_t len,
+bool lh_stream_tx_again(struct lh_stream_tx *tx,
+                        uint32_t offset_low,
+                        uint16_t len,
                         struct lh_frame_stream *out_chunk);
-lh_err lh_stream_tx_acked(struct lh_stream_tx *tx, uint32_t offset_low,
-                          uint16_t len) LH_MUST_CHECK;
+lh_err lh_stream_tx_acked(struct lh_stream_tx *tx, uint32_t offset_low, uint16_t len) LH_MUST_CHECK;
 lh_err lh_stream_tx_lost(struct lh_stream_tx *tx, uint32_t offset_low, uint16_t len) LH_MUST_CHECK;
 
 struct lh_stream_rx {
     struct lh_window_buffer buffer;
-    uint64_t delivered; // handed to the layer above
-    uint64_t consumed;  // dealt with by it
+    uint64_t delivered;      // handed to the layer above
+    uint64_t consumed;       // dealt with by it
     struct lh_ranges ranges; // received above `delivered`
 };
 
@@ -62,7 +63,8 @@ void lh_stream_rx_init(struct lh_stream_rx *rx);
 void lh_stream_rx_fini(struct lh_stream_rx *rx);
 // Takes a chunk. Then lh_stream_rx_next until it gives nothing.
 // LH_E_PROTO: beyond the grant; LH_E_NOMEM.
-lh_err lh_stream_rx_data(struct lh_stream_rx *rx, const struct lh_frame_stream *chunk) LH_MUST_CHECK;
+lh_err lh_stream_rx_data(struct lh_stream_rx *rx,
+                         const struct lh_frame_stream *chunk) LH_MUST_CHECK;
 // In-order bytes, in one or two pieces; they count as delivered and stay valid until the next call.
 bool lh_stream_rx_next(struct lh_stream_rx *rx, const uint8_t **out_data, size_t *out_len);
 void lh_stream_rx_consumed(struct lh_stream_rx *rx, size_t len);

@@ -4,15 +4,17 @@
 //
 // What it offers to the layer above, in both directions at once:
 //   - a *control stream*: reliable, ordered bytes with a small window (LH_STREAM_WINDOW);
-//   - *blocks*: reliable, unordered blobs of 1 .. block_max bytes, numbered by their sender 0, 1, 2...
-//     A block arrives whole or not at all. The receiver grants a window in bytes (cumulative), which
-//     moves when the layer above releases blocks: a slow disk slows the sender, never looks like loss.
+//   - *blocks*: reliable, unordered blobs of 1 .. block_max bytes, numbered by their sender 0,
+//   1, 2...
+//     A block arrives whole or not at all. The receiver grants a window in bytes (cumulative),
+//     which moves when the layer above releases blocks: a slow disk slows the sender, never looks
+//     like loss.
 //
 // What carries it: up to LH_LANES_MAX *lanes*. A lane is a packet-number space with its own keys,
 // loss detection, congestion control and pacer. Lane 0 is the SSH channel (a byte pipe that frames
-// packets and loses none; null AEAD, since SSH protects it); lanes 1.. are UDP. Anything unacknowledged
-// on a lane may be sent again on any other: lanes are interchangeable, and the death of one loses
-// nothing.
+// packets and loses none; null AEAD, since SSH protects it); lanes 1.. are UDP. Anything
+// unacknowledged on a lane may be sent again on any other: lanes are interchangeable, and the death
+// of one loses nothing.
 //
 // The contract (style.md, "The engine contract"): bytes, events and `now` come in as arguments;
 // packets, deadlines and events go out. Randomness is config.seed. Same inputs, same bytes out.
@@ -38,17 +40,18 @@ struct lh_transport;
 #define LH_LANE_SSH 0 // the lane id of the SSH channel
 
 enum lh_lane_state {
-    LH_LANE_IDLE,    // added; nothing heard yet (UDP: probing)
-    LH_LANE_UP,      // an authenticated echo came: it carries data
-    LH_LANE_SILENT,  // was up; silent while packets are outstanding. Still probed; may return
-    LH_LANE_DEAD     // removed, or its pipe closed
+    LH_LANE_IDLE,   // added; nothing heard yet (UDP: probing)
+    LH_LANE_UP,     // an authenticated echo came: it carries data
+    LH_LANE_SILENT, // was up; silent while packets are outstanding. Still probed; may return
+    LH_LANE_DEAD    // removed, or its pipe closed
 };
 
 // Events. Called from recv, on_deadline, and the functions that change state. The callee may call
 // the transport's functions except recv, send, on_deadline and free.
 struct lh_transport_events {
     // A whole block arrived. `data` (`len` bytes) stays valid and charged to the window until
-    // lh_transport_block_release(transport, block). From then on its bytes are acknowledged for good.
+    // lh_transport_block_release(transport, block). From then on its bytes are acknowledged for
+    // good.
     void (*on_block)(void *user, uint32_t block, uint8_t *data, size_t len);
     // Every byte of a block that we sent has been acknowledged; `data` is the caller's again.
     void (*on_block_acked)(void *user, uint32_t block, uint8_t *data, size_t len);
@@ -65,7 +68,7 @@ struct lh_transport_events {
 
 struct lh_transport_config {
     bool is_client;
-    uint32_t session_id;           // stands in every packet header
+    uint32_t session_id;             // stands in every packet header
     const struct lh_aead_type *aead; // of UDP lanes
     struct lh_secret master;         // copied; wiped at free
     uint8_t epoch_shift;             // LH_EPOCH_SHIFT; tests use less
@@ -79,30 +82,34 @@ struct lh_transport_config {
 };
 
 // LH_E_NOMEM, LH_E_CRYPTO, LH_E_INVALID.
-lh_err lh_transport_new(const struct lh_transport_config *config, lh_ns now,
+lh_err lh_transport_new(const struct lh_transport_config *config,
+                        lh_ns now,
                         struct lh_transport **out_transport) LH_MUST_CHECK;
 void lh_transport_free(struct lh_transport *transport);
 
 // --- Lanes ---------------------------------------------------------------------------------------
 struct lh_lane_config {
-    uint8_t lane;                 // LH_LANE_SSH or 1 .. LH_LANES_MAX-1
-    const struct lh_cc_type *cc;  // lh_cc_pipe for the SSH lane
+    uint8_t lane;                // LH_LANE_SSH or 1 .. LH_LANES_MAX-1
+    const struct lh_cc_type *cc; // lh_cc_pipe for the SSH lane
     struct lh_cc_limits limits;
-    uint32_t payload_max;         // UDP payload of a full packet; LH_SSH_FRAME_MAX for SSH
-    uint8_t ip_overhead;          // bytes IP and UDP add: 28 (IPv4), 48 (IPv6), 0 (SSH)
-    uint64_t inflight_max;        // bytes in flight at most; 0 = no cap (SSH: LH_SSH_PIPE_EARLY)
+    uint32_t payload_max;  // UDP payload of a full packet; LH_SSH_FRAME_MAX for SSH
+    uint8_t ip_overhead;   // bytes IP and UDP add: 28 (IPv4), 48 (IPv6), 0 (SSH)
+    uint64_t inflight_max; // bytes in flight at most; 0 = no cap (SSH: LH_SSH_PIPE_EARLY)
 };
-lh_err lh_transport_add_lane(struct lh_transport *transport, const struct lh_lane_config *config,
+lh_err lh_transport_add_lane(struct lh_transport *transport,
+                             const struct lh_lane_config *config,
                              lh_ns now) LH_MUST_CHECK;
 void lh_transport_remove_lane(struct lh_transport *transport, uint8_t lane, lh_ns now);
 enum lh_lane_state lh_transport_lane_state(const struct lh_transport *transport, uint8_t lane);
-void lh_transport_set_limits(struct lh_transport *transport, const struct lh_cc_limits *limits,
+void lh_transport_set_limits(struct lh_transport *transport,
+                             const struct lh_cc_limits *limits,
                              lh_ns now);
 void lh_transport_set_inflight_max(struct lh_transport *transport, uint8_t lane, uint64_t bytes);
 // New largest UDP payload (MTU found larger, or fallen after EMSGSIZE).
 void lh_transport_set_payload_max(struct lh_transport *transport, uint8_t lane, uint32_t bytes);
 
-// --- Packets in and out -----------------------------------------------------------------------------
+// --- Packets in and out
+// -----------------------------------------------------------------------------
 struct lh_dgram {
     uint8_t *data; // decrypted in place
     size_t len;
@@ -112,8 +119,8 @@ struct lh_dgram {
 // Takes `count` packets that arrived on `lane`. What does not authenticate is counted and dropped
 // silently. A packet from another path than the lane's that authenticates and is newest moves the
 // lane to that path (LH_PATH events: ask lh_transport_lane_path).
-void lh_transport_recv(struct lh_transport *transport, uint8_t lane, struct lh_dgram *dgrams,
-                       size_t count, lh_ns now);
+void lh_transport_recv(
+    struct lh_transport *transport, uint8_t lane, struct lh_dgram *dgrams, size_t count, lh_ns now);
 // Where packets of this lane are to be sent now.
 uint32_t lh_transport_lane_path(const struct lh_transport *transport, uint8_t lane);
 void lh_transport_set_lane_path(struct lh_transport *transport, uint8_t lane, uint32_t path);
@@ -131,46 +138,54 @@ struct lh_batch {
     uint32_t segments;     // out
     uint32_t path;         // out: where it goes
 };
-// Fills `batch` for `lane` with what may be sent at `now`; segments == 0: nothing (more). On the SSH
-// lane every packet is its own segment; the caller frames it by length.
-void lh_transport_send(struct lh_transport *transport, uint8_t lane, struct lh_batch *batch,
+// Fills `batch` for `lane` with what may be sent at `now`; segments == 0: nothing (more). On the
+// SSH lane every packet is its own segment; the caller frames it by length.
+void lh_transport_send(struct lh_transport *transport,
+                       uint8_t lane,
+                       struct lh_batch *batch,
                        lh_ns now);
 
 lh_ns lh_transport_next_deadline(const struct lh_transport *transport);
 void lh_transport_on_deadline(struct lh_transport *transport, lh_ns now);
 
-// --- Blocks ------------------------------------------------------------------------------------------
-// Hands `data` (`len` bytes, 1 .. block_max) over for sending; it must stay unchanged until
-// on_block_acked or lh_transport_free (after which the caller frees it). Blocks are sent in the order
-// given, first transmission before any later block's.
-// LH_AGAIN: the peer's window has no room, or LH_BLOCKS_QUEUED_MAX wait unsent; on_writable follows.
+// --- Blocks
+// ------------------------------------------------------------------------------------------ Hands
+// `data` (`len` bytes, 1 .. block_max) over for sending; it must stay unchanged until
+// on_block_acked or lh_transport_free (after which the caller frees it). Blocks are sent in the
+// order given, first transmission before any later block's. LH_AGAIN: the peer's window has no
+// room, or LH_BLOCKS_QUEUED_MAX wait unsent; on_writable follows.
 #define LH_BLOCKS_QUEUED_MAX 4
-lh_err lh_transport_send_block(struct lh_transport *transport, uint8_t *data, size_t len,
+lh_err lh_transport_send_block(struct lh_transport *transport,
+                               uint8_t *data,
+                               size_t len,
                                uint32_t *out_block) LH_MUST_CHECK;
 // Returns a delivered block and opens the window by its charge.
 void lh_transport_block_release(struct lh_transport *transport, uint32_t block);
 
-// --- Control stream -------------------------------------------------------------------------------------
-// Copies `len` bytes (at most LH_MESSAGE_MAX) behind what was written before, all or nothing.
-// LH_AGAIN: no room; on_writable follows.
-lh_err lh_transport_stream_write(struct lh_transport *transport, const void *data,
+// --- Control stream
+// ------------------------------------------------------------------------------------- Copies
+// `len` bytes (at most LH_MESSAGE_MAX) behind what was written before, all or nothing. LH_AGAIN: no
+// room; on_writable follows.
+lh_err lh_transport_stream_write(struct lh_transport *transport,
+                                 const void *data,
                                  size_t len) LH_MUST_CHECK;
 void lh_transport_stream_consumed(struct lh_transport *transport, size_t len);
 // True when every byte of stream and blocks handed over has been acknowledged.
 bool lh_transport_is_flushed(const struct lh_transport *transport);
 
-// --- End and figures --------------------------------------------------------------------------------------
-// Sends CLOSE on every lane (repeated a few times) and ends the session. `code` >= 0.
+// --- End and figures
+// -------------------------------------------------------------------------------------- Sends
+// CLOSE on every lane (repeated a few times) and ends the session. `code` >= 0.
 void lh_transport_close(struct lh_transport *transport, int code, const char *reason, lh_ns now);
 
 struct lh_lane_stats {
     enum lh_lane_state state;
-    uint64_t packets_sent, bytes_sent;           // UDP payload bytes, headers included
-    uint64_t packets_received, bytes_received;   // authenticated
+    uint64_t packets_sent, bytes_sent;               // UDP payload bytes, headers included
+    uint64_t packets_received, bytes_received;       // authenticated
     uint64_t block_bytes_sent, block_bytes_received; // content of DATA frames, repetitions included
     uint64_t packets_lost, packets_lost_spurious;
     uint64_t retransmitted_bytes;
-    uint64_t duplicate_packets, forged_packets;  // dropped on receipt
+    uint64_t duplicate_packets, forged_packets; // dropped on receipt
     uint64_t socket_drops, ce_packets;
     uint64_t epoch;
     lh_ns rtt_smoothed, rtt_min, queue_delay;
@@ -178,7 +193,8 @@ struct lh_lane_stats {
     uint32_t payload_max;
     const char *cc_phase;
 };
-void lh_transport_lane_stats(const struct lh_transport *transport, uint8_t lane,
+void lh_transport_lane_stats(const struct lh_transport *transport,
+                             uint8_t lane,
                              struct lh_lane_stats *out_stats);
 
 struct lh_transport_stats {

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. Every FEEDBACK is digested in one order: report (acknowledgements), clock (RTT,
+// rate sample), loss by time, then one event for the controller, and pacer and timers follow from
+// its answer. Timers: `pto_at` runs from the last data packet or acknowledgement and gives up the
+// two oldest packets, which then are sent again beyond window and pace; `silence_at` runs from the
+// last sign of life. Neither is told to the controller as loss.
+//
+// The window is the controller's plus what flows during one feedback interval: feedback comes in
+// steps, and on paths shorter than a step the controller's window alone would not keep the pipe
+// full.
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "base/math.h"
+#include "transport/lane.h"
+
+#define SSH_PACKETS_PER_REPORT 2
+#define SSH_PROBE_SIZE         64
+#define SOCKET_SLACK           LH_MS // what the peer's loop may add to a feedback interval
+
+static lh_err init_parts(struct lh_lane *lane, const struct lh_transport_config *session)
+{
+    const struct lh_aead_type *aead = lane->is_udp ? session->aead : &lh_aead_null;
+    enum lh_direction out = session->is_client ? LH_DIR_CLIENT_TO_SERVER : LH_DIR_SERVER_TO_CLIENT;
+    enum lh_direction in = session->is_client ? LH_DIR_SERVER_TO_CLIENT : LH_DIR_CLIENT_TO_SERVER;
+    lh_err err = lh_lane_keys_init(&lane->seal_keys, aead, &session->master, out, lane->id, true,
+                                   lane->epoch_shift);
+    if (err == 0)
+        err = lh_lane_keys_init(&lane->open_keys, aead, &session->master, in, lane->id, false,
+                                lane->epoch_shift);
+    if (err == 0)
+        err = lh_replay_init(&lane->replay);
+    if (err == 0)
+        err = lh_sent_init(&lane->sent);
+    return err;
+}
+
+lh_err lh_lane_new(const struct lh_lane_config *config,
+                   const struct lh_transport_config *session,
+                   struct lh_prng *prng,
+                   lh_ns now,
+                   struct lh_lane **out_lane)
+{
+    struct lh_lane *lane = calloc(1, sizeof *lane);
+    if (lane == NULL)
+        return LH_E_NOMEM;
+    lane->id = config->lane;
+    lane->is_udp = config->lane != LH_LANE_SSH;
+    lane->config = *config;
+    lane->epoch_shift = lane->is_udp ? session->epoch_shift : LH_EPOCH_SHIFT;
+    lh_err err = init_parts(lane, session);
+    if (err != 0) {
+        lh_lane_free(lane);
+        return err;
+    }
+    lh_reporter_init(&lane->reporter,
+                     lane->is_udp ? LH_REPORTER_PACKETS_MAX : SSH_PACKETS_PER_REPORT);
+    lh_loss_init(&lane->loss);
+    lh_rtt_init(&lane->rtt, session->rtt_hint);
+    uint32_t packet = config->payload_max + config->ip_overhead;
+    config->cc->init(lane->cc_state, packet, &config->limits, session->rtt_hint, now);
+    lh_pacer_init(&lane->pacer, packet, now);
+    lh_pacer_set_rate(&lane->pacer, config->cc->pacing_rate(lane->cc_state), now);
+    lh_probe_init(&lane->probe, lane->is_udp ? config->payload_max : SSH_PROBE_SIZE, now);
+    lh_path_init(&lane->path);
+    if (!lane->is_udp || session->is_client)
+        lh_path_set(&lane->path, 0, true);
+    lane->skip_at = 8 + lh_prng_below(prng, 56);
+    lane->pto_at = lane->silence_at = LH_NEVER;
+    lane->last_sent_at = lane->last_data_at = lane->tail_since = now;
+    lane->state = LH_LANE_IDLE;
+    *out_lane = lane;
+    return 0;
+}
+
+void lh_lane_free(struct lh_lane *lane)
+{
+    if (lane == NULL)
+        return;
+    lh_lane_keys_fini(&lane->seal_keys);
+    lh_lane_keys_fini(&lane->open_keys);
+    lh_replay_fini(&lane->replay);
+    lh_sent_fini(&lane->sent);
+    free(lane);
+}
+
+uint32_t lh_lane_payload(const struct lh_lane *lane)
+{
+    return lane->is_udp ? lane->probe.good : lane->config.payload_max;
+}
+
+lh_ns lh_lane_interval(const struct lh_lane *lane)
+{
+    return LH_CLAMP(lh_rtt_smoothed(&lane->rtt) / 8, LH_REPORTER_INTERVAL_MIN,
+                    LH_REPORTER_INTERVAL_MAX);
+}
+
+lh_ns lh_lane_patience(const struct lh_lane *lane)
+{
+    return LH_CLAMP(3 * lh_rtt_pto(&lane->rtt), LH_SILENCE_MIN, LH_SILENCE_MAX);
+}
+
+uint64_t lh_lane_window(const struct lh_lane *lane)
+{
+    uint64_t window = lane->config.cc->cwnd(lane->cc_state);
+    if (lane->is_udp) {
+        lh_ns step = lh_lane_interval(lane) + SOCKET_SLACK;
+        window += lh_muldiv(lane->config.cc->pacing_rate(lane->cc_state), step, LH_SECOND);
+    }
+    if (lane->config.inflight_max != 0)
+        window = LH_MIN(window, lane->config.inflight_max);
+    return lh_sub_sat(window, lane->sent.inflight);
+}
+
+bool lh_lane_may_number(const struct lh_lane *lane)
+{
+    // The receiver follows one epoch at a time, so it must not miss a whole one.
+    if (lane->sent.count_outstanding == 0)
+        return true;
+    uint64_t oldest = lh_sent_next_outstanding(&lane->sent, lane->sent.floor);
+    return lane->sent.next >> lane->epoch_shift <= (oldest >> lane->epoch_shift) + 1;
+}
+
+static void expect_life(struct lh_lane *lane, lh_ns now)
+{
+    if (lane->silence_at == LH_NEVER && lane->is_udp && lane->state == LH_LANE_UP)
+        lane->silence_at = now + lh_lane_patience(lane);
+}
+
+void lh_lane_on_receive(struct lh_lane *lane, lh_ns now)
+{
+    lane->silence_at = LH_NEVER;
+    if (lane->sent.count_outstanding > 0)
+        expect_life(lane, now);
+}
+
+static void arm_pto(struct lh_lane *lane, lh_ns now)
+{
+    lane->pto_at = LH_NEVER;
+    if (lane->is_udp && lane->sent.count_outstanding > 0)
+        lane->pto_at =
+            now + (lh_rtt_pto(&lane->rtt) << LH_MIN(lane->pto_count, (uint32_t)LH_PTO_BACKOFF_MAX));
+}
+
+void lh_lane_on_sent(struct lh_lane *lane, uint32_t ip_bytes, bool tracked, lh_ns now)
+{
+    lane->last_sent_at = now;
+    if (!tracked)
+        return;
+    lane->last_data_at = now;
+    lane->config.cc->on_sent(lane->cc_state, ip_bytes, lane->sent.inflight, now);
+    lh_pacer_consume(&lane->pacer, ip_bytes);
+    if (lane->free_packets > 0)
+        lane->free_packets--;
+    arm_pto(lane, now);
+    expect_life(lane, now);
+}
+
+// Round-trip time, one-way delay and delivery rate from the newest feedback.
+static void sample(struct lh_lane *lane,
+                   const struct lh_frame_feedback *feedback,
+                   bool largest_grew,
+                   lh_ns now,
+                   struct lh_cc_feedback *out)
+{
+    uint64_t newest = feedback->top - 1;
+    if (feedback->top == 0 || newest < lane->sent.floor)
+        return;
+    const struct lh_sent_record *record = lh_sent_record(&lane->sent, newest);
+    if (largest_grew) {
+        lh_ns age = LH_MIN(feedback->top_age_us * LH_US, LH_SECOND);
+        out->rtt_sample = lh_ns_since(now, record->sent_at + age);
+        lh_rtt_sample(&lane->rtt, out->rtt_sample, now);
+        int64_t arrival = (int64_t)((feedback->clock_us - feedback->top_age_us) * LH_US);
+        lh_rtt_one_way(&lane->rtt, arrival - (int64_t)record->sent_at, now);
+    }
+    struct lh_rate_point point = {
+        .clock_us = feedback->clock_us - feedback->last_age_us,
+        .bytes = lane->peer_bytes,
+        .sent_at = record->sent_at,
+        .sent_total = lane->sent.bytes_total -
+                      (uint32_t)((uint32_t)lane->sent.bytes_total - record->sent_total),
+        .pn = newest,
+    };
+    uint64_t since = 0;
+    out->rate_sample = lh_rate_add(&lane->rate, &point, lh_rtt_min(&lane->rtt), &since);
+    out->rate_is_app_limited = lane->app_limited_pn > since;
+}
+
+static void
+count_round(struct lh_lane *lane, const struct lh_loss_result *result, struct lh_cc_feedback *out)
+{
+    lane->round_resolved += result->acked_packets + result->lost_packets;
+    lane->round_lost += out->lost_packets;
+    out->round_ended = lane->loss.largest > lane->round_end;
+    if (out->round_ended) {
+        lane->round++;
+        lane->round_end = lane->sent.next;
+        out->round_sent_packets = lane->round_resolved;
+        out->round_lost_packets = lane->round_lost;
+        lane->round_resolved = lane->round_lost = 0;
+    }
+    out->round = lane->round;
+}
+
+// Losses that the receiver's own socket caused are the receiver's limit, not the path's.
+static uint64_t forgive(struct lh_lane *lane, uint64_t lost)
+{
+    uint64_t forgiven = LH_MIN(lost, lane->drops_to_forgive);
+    lane->drops_to_forgive -= forgiven;
+    return lost - forgiven;
+}
+
+static void tell_controller(struct lh_lane *lane,
+                            const struct lh_frame_feedback *feedback,
+                            const struct lh_loss_result *result,
+                            struct lh_cc_feedback *event,
+                            lh_ns now)
+{
+    event->now = now;
+    event->acked_bytes = result->acked_bytes;
+    event->acked_packets = result->acked_packets;
+    event->lost_packets = forgive(lane, result->lost_packets);
+    event->lost_bytes = result->lost_packets == 0
+                            ? 0
+                            : result->lost_bytes * event->lost_packets / result->lost_packets;
+    event->inflight = lane->sent.inflight;
+    event->delivered = lane->peer_bytes;
+    event->rtt_min = lh_rtt_min(&lane->rtt);
+    event->rtt_smoothed = lh_rtt_smoothed(&lane->rtt);
+    event->queue_delay = lane->rtt.queue_delay;
+    event->ce_packets = lh_sub_sat(feedback->ce, lane->peer_ce);
+    event->window_limited = lane->was_window_limited;
+    lane->peer_ce = LH_MAX(lane->peer_ce, feedback->ce);
+    count_round(lane, result, event);
+    lane->config.cc->on_feedback(lane->cc_state, event);
+    lh_pacer_set_rate(&lane->pacer, lane->config.cc->pacing_rate(lane->cc_state), now);
+}
+
+static void after_losses(struct lh_lane *lane, const struct lh_loss_result *result, lh_ns now)
+{
+    lane->stats.packets_lost += result->lost_packets;
+    lane->stats.packets_lost_spurious += result->spurious_packets;
+    if (result->spurious_packets > 0)
+        lh_loss_widen(&lane->loss, &lane->rtt, now);
+    if (result->lost_packets > 0)
+        lane->last_loss_at = now;
+    lh_ns kept = lh_rtt_smoothed(&lane->rtt) * 3 / 2 + LH_PTO_ACK_DELAY;
+    lh_sent_advance_floor(&lane->sent, lh_ns_since(now, kept));
+}
+
+lh_err lh_lane_on_feedback(struct lh_lane *lane,
+                           const struct lh_frame_feedback *feedback,
+                           const struct lh_loss_sink *sink,
+                           lh_ns now)
+{
+    struct lh_loss_result result = {0};
+    struct lh_cc_feedback event = {0};
+    lh_err err = lh_loss_on_report(&lane->loss, &lane->sent, feedback, sink, &result);
+    if (err != 0)
+        return err;
+    if (feedback->number >= lane->feedback_next) {
+        lane->feedback_next = feedback->number + 1;
+        lane->peer_bytes = feedback->bytes + feedback->packets * lane->config.ip_overhead;
+        if (feedback->socket_drops > lane->peer_drops) {
+            lane->drops_to_forgive += feedback->socket_drops - lane->peer_drops;
+            lane->peer_drops = feedback->socket_drops;
+        }
+        sample(lane, feedback, result.largest_grew, now, &event);
+        lane->state_due = true;
+    }
+    if (lane->is_udp)
+        err = lh_loss_detect(&lane->loss, &lane->sent, &lane->rtt, now, sink, &result);
+    if (err != 0)
+        return err;
+    if (result.acked_packets + result.spurious_packets > 0) {
+        lane->pto_count = 0;
+        arm_pto(lane, now);
+    }
+    tell_controller(lane, feedback, &result, &event, now);
+    after_losses(lane, &result, now);
+    return 0;
+}
+
+static lh_err on_pto(struct lh_lane *lane, const struct lh_loss_sink *sink, lh_ns now)
+{
+    lane->pto_count++;
+    // Small packets pass and large ones do not: the path's MTU may have fallen.
+    if (lane->pto_count == 2)
+        lh_probe_black_hole(&lane->probe, now);
+    lh_err err = lh_loss_give_up(&lane->sent, LH_PTO_PACKETS, sink);
+    lane->free_packets = LH_PTO_PACKETS;
+    lane->config.cc->on_timeout(lane->cc_state, now);
+    arm_pto(lane, now);
+    if (lane->pto_at == LH_NEVER)
+        lane->pto_at = now + (lh_rtt_pto(&lane->rtt) << LH_PTO_BACKOFF_MAX);
+    return err;
+}
+
+lh_err lh_lane_on_timers(struct lh_lane *lane, const struct lh_loss_sink *sink, lh_ns now)
+{
+    struct lh_loss_result result = {0};
+    lh_err err = 0;
+    lh_lane_keys_expire(&lane->open_keys, now);
+    if (!lane->is_udp || lane->state != LH_LANE_UP)
+        return 0;
+    if (lh_loss_deadline(&lane->loss, &lane->sent, &lane->rtt) <= now) {
+        err = lh_loss_detect(&lane->loss, &lane->sent, &lane->rtt, now, sink, &result);
+        lane->round_resolved += result.lost_packets;
+        lane->round_lost += result.lost_packets;
+        after_losses(lane, &result, now);
+    }
+    if (err == 0 && lane->pto_at <= now) {
+        if (lane->sent.count_outstanding > 0)
+            err = on_pto(lane, sink, now);
+        else
+            lane->pto_at = LH_NEVER;
+    }
+    return err;
+}
+
+lh_ns lh_lane_timer(const struct lh_lane *lane)
+{
+    lh_ns at = lane->open_keys.previous.ctx != NULL ? lane->open_keys.previous_until : LH_NEVER;
+    if (!lane->is_udp || lane->state != LH_LANE_UP)
+        return at;
+    at = lh_ns_min(at, lh_loss_deadline(&lane->loss, &lane->sent, &lane->rtt));
+    return lh_ns_min(at, lh_ns_min(lane->pto_at, lane->silence_at));
+}
+
+lh_err lh_lane_give_up_all(struct lh_lane *lane, const struct lh_loss_sink *sink)
+{
+    lane->pto_at = lane->silence_at = LH_NEVER;
+    lane->pto_count = lane->free_packets = 0;
+    return lh_loss_give_up(&lane->sent, UINT64_MAX, sink);
+}
+
+void lh_lane_on_path_change(struct lh_lane *lane, lh_ns now)
+{
+    lane->config.cc->on_path_change(lane->cc_state, now);
+    lh_pacer_set_rate(&lane->pacer, lane->config.cc->pacing_rate(lane->cc_state), now);
+    lh_rtt_init(&lane->rtt, lane->rtt.smoothed);
+    lane->rate = (struct lh_rate){0};
+}
+
+void lh_lane_get_stats(const struct lh_lane *lane, struct lh_lane_stats *out_stats)
+{
+    const struct lh_cc_type *cc = lane->config.cc;
+    *out_stats = lane->stats;
+    out_stats->state = lane->state;
+    out_stats->duplicate_packets = lane->reporter.duplicates;
+    out_stats->packets_received = lane->reporter.packets;
+    out_stats->bytes_received = lane->reporter.bytes;
+    out_stats->socket_drops = lane->reporter.socket_drops;
+    out_stats->ce_packets = lane->reporter.ce;
+    out_stats->epoch = lane->seal_keys.epoch;
+    out_stats->rtt_smoothed = lane->rtt.latest == 0 ? 0 : lane->rtt.smoothed;
+    out_stats->rtt_min = lh_rtt_min(&lane->rtt);
+    out_stats->queue_delay = lane->rtt.queue_delay;
+    out_stats->pacing_rate = cc->pacing_rate(lane->cc_state);
+    out_stats->cwnd = cc->cwnd(lane->cc_state);
+    out_stats->inflight = lane->sent.inflight;
+    out_stats->payload_max = lh_lane_payload(lane);
+    out_stats->cc_phase = cc->phase(lane->cc_state);
+}

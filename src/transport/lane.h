@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One lane: a packet-number space with keys, replay window, loss detection, congestion control,
+// pacer, path and probes. This file joins those parts; each has its own header.
+//
+// States (enum lh_lane_state), and what moves a lane:
+//   IDLE    -> UP      an authenticated echo of our PING (the SSH lane: when it is added)
+//   UP      -> SILENT  packets outstanding, and nothing authenticated came for lh_lane_patience
+//   SILENT  -> UP      an authenticated echo; PINGs go on all the time
+//   any     -> DEAD    removed; final. Everything unacknowledged goes back to the queues
+// Data is sent in UP only. Feedback, echoes and path answers are sent in every state but DEAD.
+#ifndef LH_TRANSPORT_LANE_H
+#define LH_TRANSPORT_LANE_H
+
+#include <stdalign.h>
+
+#include "cc/cc.h"
+#include "cc/pacer.h"
+#include "crypto/keys.h"
+#include "crypto/replay.h"
+#include "transport/loss.h"
+#include "transport/path.h"
+#include "transport/probe.h"
+#include "transport/rate.h"
+#include "transport/reporter.h"
+#include "transport/rtt.h"
+#include "transport/sent.h"
+#include "transport/transport.h"
+
+#define LH_PTO_PACKETS     2 // packets a probe timeout sends
+#define LH_PTO_BACKOFF_MAX 2 // doublings: four times
+#define LH_SILENCE_MAX     (3 * LH_SECOND)
+#define LH_SILENCE_MIN     (500 * LH_MS)
+#define LH_CLOSE_REPEATS   3
+
+struct lh_lane {
+    uint8_t id;
+    bool is_udp;
+    enum lh_lane_state state;
+    struct lh_lane_config config;
+    uint8_t epoch_shift;
+
+    // What comes in.
+    struct lh_lane_keys open_keys;
+    struct lh_replay replay;
+    struct lh_reporter reporter;
+
+    // What goes out.
+    struct lh_lane_keys seal_keys;
+    struct lh_sent sent;
+    struct lh_loss loss;
+    struct lh_rtt rtt;
+    struct lh_rate rate;
+    struct lh_pacer pacer;
+    alignas(16) uint8_t cc_state[LH_CC_STATE_MAX];
+    uint64_t skip_at; // packet number to leave out
+    bool state_due;   // a STATE frame is to go with the next data
+
+    struct lh_probe probe;
+    struct lh_path path;
+
+    // Timers; LH_NEVER where not armed.
+    lh_ns pto_at, silence_at;
+    uint32_t pto_count;    // in a row
+    uint32_t free_packets; // may be sent beyond window and pace: the PTO's
+    lh_ns last_sent_at, last_data_at, last_loss_at;
+
+    // Tail repetition: next packet number to repeat, and since when there is nothing new.
+    uint64_t tail_pn;
+    lh_ns tail_since;
+
+    // What the peer's feedback said.
+    uint32_t feedback_next; // number expected at least
+    uint64_t peer_bytes, peer_ce, peer_drops;
+    uint64_t drops_to_forgive; // losses that the receiver's socket caused
+    uint64_t round, round_end, round_resolved, round_lost;
+    uint64_t app_limited_pn; // the send queue was empty when this number was next
+    bool was_window_limited;
+
+    uint32_t close_sent;
+    lh_ns close_at;
+    struct lh_lane_stats stats; // counters only; the rest is filled on demand
+};
+
+// LH_E_NOMEM, LH_E_CRYPTO, LH_E_INVALID.
+lh_err lh_lane_new(const struct lh_lane_config *config,
+                   const struct lh_transport_config *session,
+                   struct lh_prng *prng,
+                   lh_ns now,
+                   struct lh_lane **out_lane) LH_MUST_CHECK;
+void lh_lane_free(struct lh_lane *lane);
+
+uint32_t lh_lane_payload(const struct lh_lane *lane); // of a full packet now
+lh_ns lh_lane_interval(const struct lh_lane *lane);   // feedback interval wished from the peer
+lh_ns lh_lane_patience(const struct lh_lane *lane);   // silence that an UP lane survives
+uint64_t lh_lane_window(const struct lh_lane *lane);  // bytes that may enter flight now
+bool lh_lane_may_number(const struct lh_lane *lane);  // the epoch allows another data packet
+
+// An authenticated packet came in.
+void lh_lane_on_receive(struct lh_lane *lane, lh_ns now);
+// The packet `sent.next - 1` went out.
+void lh_lane_on_sent(struct lh_lane *lane, uint32_t ip_bytes, bool tracked, lh_ns now);
+// Applies a FEEDBACK frame. LH_E_PROTO, and what the sink returns.
+lh_err lh_lane_on_feedback(struct lh_lane *lane,
+                           const struct lh_frame_feedback *feedback,
+                           const struct lh_loss_sink *sink,
+                           lh_ns now) LH_MUST_CHECK;
+// Loss and probe timers.
+lh_err
+lh_lane_on_timers(struct lh_lane *lane, const struct lh_loss_sink *sink, lh_ns now) LH_MUST_CHECK;
+lh_ns lh_lane_timer(const struct lh_lane *lane);
+// Gives up everything outstanding: the lane fell silent or died.
+lh_err lh_lane_give_up_all(struct lh_lane *lane, const struct lh_loss_sink *sink) LH_MUST_CHECK;
+void lh_lane_on_path_change(struct lh_lane *lane, lh_ns now);
+void lh_lane_get_stats(const struct lh_lane *lane, struct lh_lane_stats *out_stats);
+
+#endif

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// PINGs of one UDP lane: proof that the path carries packets there and back, discovery of the
+// largest packet it carries, and signs of life. Tokens are random, so an echo proves that our
+// packet was read by the peer.
+//
+// Packet sizes. A lane begins with LH_PACKET_MIN_MTU and its ceiling probed side by side; the
+// largest size echoed is used. Where the ceiling fails, the sizes between are searched by halving.
+// A black hole (nothing but small packets gets through) falls back to the minimum and searches
+// again.
+#ifndef LH_TRANSPORT_PROBE_H
+#define LH_TRANSPORT_PROBE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/prng.h"
+#include "base/time.h"
+
+#define LH_PROBE_PINGS        16 // remembered
+#define LH_PROBE_PONGS        8  // echoes owed at most; more are dropped
+#define LH_PROBE_INTERVAL_MIN (50 * LH_MS)
+#define LH_PROBE_INTERVAL_MAX (2 * LH_SECOND)
+#define LH_PROBE_SEARCH_TRIES 3
+#define LH_PROBE_SEARCH_STEP  16 // the search ends within so many bytes
+#define LH_PROBE_SEARCH_AGAIN (600 * LH_SECOND)
+
+struct lh_probe {
+    struct lh_probe_ping {
+        uint64_t token; // 0 = unused
+        lh_ns sent_at;
+        uint32_t size; // UDP payload
+    } pings[LH_PROBE_PINGS];
+    uint32_t ping_count; // ever sent
+    uint64_t pongs[LH_PROBE_PONGS];
+    uint32_t pong_count;
+
+    lh_ns alive_at;       // next PING for life, LH_NEVER while the lane is up
+    lh_ns alive_interval; // grows while nothing answers
+    bool small_too;       // the ceiling's PING was sent, the minimum's follows
+
+    uint32_t good, ceiling; // sizes: proved; wished
+    uint32_t failed;        // smallest size found not to pass; ceiling + 1 = none
+    uint32_t tries;         // of the size being tried
+    lh_ns search_at;        // LH_NEVER: not searching
+};
+
+void lh_probe_init(struct lh_probe *probe, uint32_t payload_max, lh_ns now);
+void lh_probe_set_ceiling(struct lh_probe *probe, uint32_t payload_max, lh_ns now);
+// Begins (again) to probe whether anything gets through.
+void lh_probe_start(struct lh_probe *probe, lh_ns now);
+// Asks for one PING at `now`.
+void lh_probe_once(struct lh_probe *probe, lh_ns now);
+void lh_probe_black_hole(struct lh_probe *probe, lh_ns now);
+
+// Size of the PING to send at `now`, 0 = none; then lh_probe_sent says that it went.
+uint32_t lh_probe_size(const struct lh_probe *probe, lh_ns now);
+uint64_t
+lh_probe_sent(struct lh_probe *probe, struct lh_prng *prng, bool is_up, lh_ns rtt, lh_ns now);
+lh_ns lh_probe_deadline(const struct lh_probe *probe);
+
+void lh_probe_on_ping(struct lh_probe *probe, uint64_t token);
+// False for a token that is not ours. Stops probing for life, may raise `good`.
+bool lh_probe_on_pong(struct lh_probe *probe, uint64_t token, lh_ns now, lh_ns *out_rtt);
+
+#endif

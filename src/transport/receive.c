@@ -1,0 +1,206 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Packets in: from bytes that anybody may have sent to frames that the peer has sent.
+//
+// How it works. The order matters: cheap checks of the header, then the replay window, then the
+// AEAD; only what has passed all three changes any state. A forged or repeated packet leaves a
+// count behind and nothing else, and nothing is ever answered to it. After that the peer is who it
+// is, but it may still lie: each frame is checked by the sub-machine it belongs to, and a lie ends
+// the session.
+#include "base/assert.h"
+#include "base/math.h"
+#include "transport/session_internal.h"
+
+struct arrival {
+    struct lh_transport *transport;
+    struct lh_lane *lane;
+    uint32_t path;
+    lh_ns now;
+    bool wants_report, at_once;
+};
+
+static lh_err on_data(struct arrival *arrival, const struct lh_frame *frame)
+{
+    struct lh_transport *transport = arrival->transport;
+    const struct lh_rx_block *whole;
+    lh_err err = lh_block_rx_data(&transport->block_rx, &frame->data, &whole);
+    if (err != 0)
+        return err;
+    arrival->wants_report = true;
+    arrival->lane->stats.block_bytes_received += frame->data.len;
+    if (whole != NULL)
+        transport->config.events->on_block(transport->config.user, frame->data.block, whole->data,
+                                           whole->len);
+    return 0;
+}
+
+static lh_err on_stream(struct arrival *arrival, const struct lh_frame *frame)
+{
+    struct lh_transport *transport = arrival->transport;
+    const uint8_t *data;
+    size_t len;
+    lh_err err = lh_stream_rx_data(&transport->stream_rx, &frame->stream);
+    if (err != 0)
+        return err;
+    arrival->wants_report = true;
+    while (!transport->closed && lh_stream_rx_next(&transport->stream_rx, &data, &len))
+        transport->config.events->on_stream(transport->config.user, data, len);
+    return 0;
+}
+
+static lh_err on_feedback(struct arrival *arrival, const struct lh_frame *frame)
+{
+    struct lh_transport *transport = arrival->transport;
+    const struct lh_frame_feedback *feedback = &frame->feedback;
+    struct lh_loss_sink sink = lh_session_sink(transport);
+    lh_block_tx_grant(&transport->block_tx, feedback->grant_bytes, feedback->grant_block);
+    lh_stream_tx_grant(&transport->stream_tx, feedback->grant_stream);
+    return lh_lane_on_feedback(arrival->lane, feedback, &sink, arrival->now);
+}
+
+static lh_err on_ping(struct arrival *arrival, const struct lh_frame *frame)
+{
+    lh_probe_on_ping(&arrival->lane->probe, frame->token);
+    arrival->wants_report = arrival->at_once = true;
+    return 0;
+}
+
+static lh_err on_pong(struct arrival *arrival, const struct lh_frame *frame)
+{
+    struct lh_lane *lane = arrival->lane;
+    lh_ns rtt;
+    if (!lh_probe_on_pong(&lane->probe, frame->token, arrival->now, &rtt))
+        return 0;
+    lh_rtt_sample(&lane->rtt, rtt, arrival->now);
+    // While a client tries several addresses, the first that answers is the peer's.
+    if (lane->state == LH_LANE_IDLE && arrival->transport->config.is_client)
+        lh_path_set(&lane->path, arrival->path, true);
+    if (arrival->path == lane->path.current)
+        lh_path_on_echo(&lane->path);
+    lane->pto_count = 0;
+    if (lane->state != LH_LANE_UP)
+        lh_session_set_lane_state(arrival->transport, lane, LH_LANE_UP);
+    return 0;
+}
+
+static lh_err on_path_challenge(struct arrival *arrival, const struct lh_frame *frame)
+{
+    lh_path_on_challenge(&arrival->lane->path, arrival->path, frame->token);
+    return 0;
+}
+
+static lh_err on_path_response(struct arrival *arrival, const struct lh_frame *frame)
+{
+    struct lh_lane *lane = arrival->lane;
+    if (lh_path_on_response(&lane->path, frame->token))
+        lh_lane_on_path_change(lane, arrival->now);
+    return 0;
+}
+
+static lh_err on_close(struct arrival *arrival, const struct lh_frame *frame)
+{
+    lh_session_finish(arrival->transport, (int)frame->close.code, (const char *)frame->close.reason,
+                      frame->close.reason_len);
+    return 0;
+}
+
+static lh_err on_state(struct arrival *arrival, const struct lh_frame *frame)
+{
+    lh_reporter_on_state(&arrival->lane->reporter, &frame->state);
+    return 0;
+}
+
+static lh_err on_ack_now(struct arrival *arrival, const struct lh_frame *frame)
+{
+    (void)frame;
+    arrival->wants_report = arrival->at_once = true;
+    return 0;
+}
+
+static lh_err (*const frame_handlers[LH_FRAME_N_])(struct arrival *, const struct lh_frame *) = {
+    [LH_FRAME_DATA] = on_data,
+    [LH_FRAME_STREAM] = on_stream,
+    [LH_FRAME_FEEDBACK] = on_feedback,
+    [LH_FRAME_PING] = on_ping,
+    [LH_FRAME_PONG] = on_pong,
+    [LH_FRAME_PATH_CHALLENGE] = on_path_challenge,
+    [LH_FRAME_PATH_RESPONSE] = on_path_response,
+    [LH_FRAME_CLOSE] = on_close,
+    [LH_FRAME_STATE] = on_state,
+    [LH_FRAME_ACK_NOW] = on_ack_now,
+};
+
+static void on_frames(struct arrival *arrival, const uint8_t *text, size_t len)
+{
+    struct lh_reader reader = lh_reader_of(text, len);
+    while (!arrival->transport->closed) {
+        struct lh_frame frame;
+        lh_err err = lh_frame_read(&reader, &frame);
+        if (err == LH_EOF)
+            break;
+        if (err == 0)
+            err = frame_handlers[frame.type](arrival, &frame);
+        if (lh_session_check(arrival->transport, err))
+            return;
+    }
+    if (arrival->wants_report)
+        lh_reporter_want(&arrival->lane->reporter, arrival->at_once, arrival->now);
+}
+
+// Something that is not the peer's. Only what had a good header counts towards the forgery limit.
+static void on_forged(struct lh_transport *transport, struct lh_lane *lane)
+{
+    lane->stats.forged_packets++;
+    transport->forged++;
+    if (LH_GUARD(FORGERY_LIMIT, transport->forged >= transport->forgery_limit))
+        lh_session_finish(transport, LH_E_AUTH, NULL, 0);
+}
+
+static void on_dgram(struct arrival *arrival, struct lh_dgram *dgram)
+{
+    struct lh_transport *transport = arrival->transport;
+    struct lh_lane *lane = arrival->lane;
+    struct lh_packet_header header;
+    lh_err err = lh_packet_header_read(dgram->data, dgram->len, &header);
+    if (err != 0 || header.lane != lane->id || header.session_id != transport->config.session_id ||
+        header.epoch != (header.pn >> lane->epoch_shift & 3)) {
+        lane->stats.forged_packets++;
+        return;
+    }
+    if (LH_GUARD(REPLAY, lh_replay_seen(&lane->replay, header.pn))) {
+        lane->reporter.duplicates++;
+        return;
+    }
+    uint8_t *text = dgram->data + LH_PACKET_HEADER;
+    err = lh_lane_keys_open(&lane->open_keys, header.pn, dgram->data, LH_PACKET_HEADER, text,
+                            dgram->len - LH_PACKET_HEADER, text, arrival->now,
+                            lh_rtt_pto(&lane->rtt));
+    if (err != 0) {
+        on_forged(transport, lane);
+        return;
+    }
+    bool is_newest = header.pn >= lane->replay.top;
+    lh_replay_mark(&lane->replay, header.pn);
+    lh_reporter_on_packet(&lane->reporter, dgram->len, is_newest, dgram->ecn & 3, arrival->now);
+    lh_lane_on_receive(lane, arrival->now);
+    transport->last_received = arrival->now;
+    if (lane->is_udp)
+        lh_path_on_packet(&lane->path, dgram->path, is_newest, dgram->len, &transport->prng,
+                          arrival->now);
+    arrival->path = dgram->path;
+    arrival->wants_report = arrival->at_once = false;
+    on_frames(arrival, text, dgram->len - LH_PACKET_HEADER - LH_PACKET_TAG);
+}
+
+void lh_transport_recv(
+    struct lh_transport *transport, uint8_t id, struct lh_dgram *dgrams, size_t count, lh_ns now)
+{
+    struct lh_lane *lane = lh_session_lane(transport, id);
+    transport->now = LH_MAX(transport->now, now);
+    if (lane == NULL || transport->closing)
+        return;
+    struct arrival arrival = {.transport = transport, .lane = lane, .now = now};
+    for (size_t i = 0; i < count && !transport->closed && lane->state != LH_LANE_DEAD; i++)
+        on_dgram(&arrival, &dgrams[i]);
+    lh_session_notify(transport);
+}

@@ -1,0 +1,520 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The session: joins lanes, blocks and the control stream, and is what the layer above talks to.
+//
+// How it works. It only routes. Packets go in through receive.c and out through assemble.c; what is
+// acknowledged or lost on a lane comes back through the sink below and goes to the block or stream
+// it belongs to. Any lane that is up may carry anything; the rules of which one does are the
+// lh_session_ predicates:
+//   blocks   on every UDP lane that is up. On the SSH lane only while no UDP lane is up, and not
+//            before UDP had max(3 RTT, LH_UDP_PROBE_MIN) to prove itself
+//   stream   on UDP lanes that are up, else on the SSH lane at once
+// Time enters with recv, send and on_deadline; calls without `now` use the newest one for timers.
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/math.h"
+#include "base/wipe.h"
+#include "transport/session_internal.h"
+
+#define TAIL_LOSS_MEMORY (10 * LH_SECOND)
+#define BLOCKED_PROBE    (200 * LH_MS)
+
+// --- Life ----------------------------------------------------------------------------------------
+
+static lh_err check_config(const struct lh_transport_config *config)
+{
+    if (config->aead == NULL || config->events == NULL || config->block_max == 0 ||
+        config->block_max > ((uint32_t)1 << LH_BLOCK_LOG2_MAX) + LH_BLOCK_HEADER_MAX ||
+        config->receive_budget < (uint64_t)config->block_max + LH_BLOCK_CHARGE)
+        return LH_E_INVALID;
+    return 0;
+}
+
+lh_err lh_transport_new(const struct lh_transport_config *config,
+                        lh_ns now,
+                        struct lh_transport **out_transport)
+{
+    lh_err err = check_config(config);
+    if (err != 0)
+        return err;
+    struct lh_transport *transport = calloc(1, sizeof *transport);
+    if (transport == NULL)
+        return LH_E_NOMEM;
+    transport->config = *config;
+    transport->prng.state = config->seed;
+    transport->now = transport->last_received = now;
+    transport->forgery_limit =
+        config->forgery_limit != 0 ? config->forgery_limit : config->aead->forgery_limit;
+    lh_stream_tx_init(&transport->stream_tx);
+    lh_stream_rx_init(&transport->stream_rx);
+    err = lh_block_tx_init(&transport->block_tx);
+    if (err == 0)
+        err = lh_block_rx_init(&transport->block_rx, config->block_max, config->receive_budget);
+    if (err != 0) {
+        lh_transport_free(transport);
+        return err;
+    }
+    *out_transport = transport;
+    return 0;
+}
+
+void lh_transport_free(struct lh_transport *transport)
+{
+    if (transport == NULL)
+        return;
+    for (unsigned i = 0; i < LH_LANES_MAX; i++)
+        lh_lane_free(transport->lanes[i]);
+    lh_block_tx_fini(&transport->block_tx);
+    lh_block_rx_fini(&transport->block_rx);
+    lh_stream_tx_fini(&transport->stream_tx);
+    lh_stream_rx_fini(&transport->stream_rx);
+    lh_secret_fini(&transport->config.master);
+    free(transport);
+}
+
+void lh_session_finish(struct lh_transport *transport,
+                       int code,
+                       const char *reason,
+                       size_t reason_len)
+{
+    if (transport->closed)
+        return;
+    transport->closed = true;
+    transport->config.events->on_closed(transport->config.user, code, reason, reason_len);
+}
+
+bool lh_session_check(struct lh_transport *transport, lh_err err)
+{
+    if (err < 0)
+        lh_session_finish(transport, err, NULL, 0);
+    return transport->closed;
+}
+
+void lh_transport_close(struct lh_transport *transport, int code, const char *reason, lh_ns now)
+{
+    LH_ASSERT(code >= 0);
+    if (transport->closed || transport->closing)
+        return;
+    size_t len = reason == NULL ? 0 : strnlen(reason, LH_REASON_MAX);
+    transport->closing = true;
+    transport->close_code = (uint32_t)code;
+    transport->close_reason_len = (uint16_t)len;
+    if (len > 0)
+        memcpy(transport->close_reason, reason, len);
+    transport->now = LH_MAX(transport->now, now);
+    for (unsigned i = 0; i < LH_LANES_MAX; i++) {
+        if (transport->lanes[i] != NULL)
+            transport->lanes[i]->close_at = now;
+    }
+}
+
+// --- What goes where -----------------------------------------------------------------------------
+
+static bool any_udp(const struct lh_transport *transport, bool must_be_up)
+{
+    for (uint8_t i = LH_LANE_SSH + 1; i < LH_LANES_MAX; i++) {
+        const struct lh_lane *lane = lh_session_lane(transport, i);
+        if (lane != NULL && (!must_be_up || lane->state == LH_LANE_UP))
+            return true;
+    }
+    return false;
+}
+
+bool lh_session_carries_stream(const struct lh_transport *transport, const struct lh_lane *lane)
+{
+    return lane->state == LH_LANE_UP && (lane->is_udp || !any_udp(transport, true));
+}
+
+bool lh_session_carries_blocks(const struct lh_transport *transport, const struct lh_lane *lane)
+{
+    if (lane->state != LH_LANE_UP)
+        return false;
+    if (lane->is_udp)
+        return true;
+    return !any_udp(transport, true) &&
+           (!any_udp(transport, false) || transport->now >= transport->ssh_blocks_at);
+}
+
+bool lh_session_has_data_for(const struct lh_transport *transport, const struct lh_lane *lane)
+{
+    return (lh_stream_tx_has_data(&transport->stream_tx) &&
+            lh_session_carries_stream(transport, lane)) ||
+           (lh_block_tx_has_data(&transport->block_tx) &&
+            lh_session_carries_blocks(transport, lane));
+}
+
+bool lh_session_may_send(const struct lh_transport *transport, const struct lh_lane *lane)
+{
+    return lane->state == LH_LANE_UP && !transport->closing && lh_lane_may_number(lane);
+}
+
+bool lh_session_tail_from(const struct lh_transport *transport,
+                          const struct lh_lane *lane,
+                          lh_ns *out_at)
+{
+    if (!lane->is_udp || lane->state != LH_LANE_UP || lane->tail_since == LH_NEVER ||
+        lane->last_loss_at == 0 || transport->now > lane->last_loss_at + TAIL_LOSS_MEMORY ||
+        lh_session_has_data_for(transport, lane))
+        return false;
+    if (lh_sent_next_outstanding(&lane->sent, lane->tail_pn) >= lane->sent.next)
+        return false;
+    *out_at = lane->tail_since + LH_MAX(lh_rtt_smoothed(&lane->rtt) / 4, 5 * LH_MS);
+    return true;
+}
+
+static lh_err content_acked(void *ctx, const struct lh_content *content)
+{
+    struct lh_transport *transport = ctx;
+    struct lh_block_tx_done done;
+    if (content->is_stream)
+        return lh_stream_tx_acked(&transport->stream_tx, content->offset, content->len);
+    lh_err err = lh_block_tx_acked(&transport->block_tx, content->block, content->offset,
+                                   content->len, &done);
+    if (err == 0 && done.data != NULL)
+        transport->config.events->on_block_acked(transport->config.user, done.number, done.data,
+                                                 done.len);
+    return err;
+}
+
+static lh_err content_lost(void *ctx, const struct lh_content *content)
+{
+    struct lh_transport *transport = ctx;
+    if (content->is_stream)
+        return lh_stream_tx_lost(&transport->stream_tx, content->offset, content->len);
+    return lh_block_tx_lost(&transport->block_tx, content->block, content->offset, content->len);
+}
+
+struct lh_loss_sink lh_session_sink(struct lh_transport *transport)
+{
+    return (struct lh_loss_sink){transport, content_acked, content_lost};
+}
+
+void lh_session_notify(struct lh_transport *transport)
+{
+    struct lh_block_tx *blocks = &transport->block_tx;
+    struct lh_stream_tx *stream = &transport->stream_tx;
+    if (transport->closed || transport->closing)
+        return;
+    bool blocks_ready = blocks->wants_room && lh_block_tx_is_writable(blocks);
+    bool stream_ready = stream->wants_room && lh_stream_tx_is_writable(stream);
+    if (blocks_ready)
+        blocks->wants_room = blocks->window_limited = false;
+    if (stream_ready)
+        stream->wants_room = false;
+    if (blocks_ready || stream_ready)
+        transport->config.events->on_writable(transport->config.user);
+}
+
+// --- Lanes ---------------------------------------------------------------------------------------
+
+void lh_session_set_lane_state(struct lh_transport *transport,
+                               struct lh_lane *lane,
+                               enum lh_lane_state state)
+{
+    if (lane->state == state)
+        return;
+    lane->state = state;
+    transport->config.events->on_lane_state(transport->config.user, lane->id, state);
+}
+
+lh_err lh_transport_add_lane(struct lh_transport *transport,
+                             const struct lh_lane_config *config,
+                             lh_ns now)
+{
+    bool is_udp = config->lane != LH_LANE_SSH;
+    uint32_t payload_max = is_udp ? LH_PACKET_MAX : LH_SSH_FRAME_MAX;
+    if (config->lane >= LH_LANES_MAX || config->cc == NULL || config->cc->size > LH_CC_STATE_MAX ||
+        config->payload_max > payload_max || config->payload_max < 512)
+        return LH_E_INVALID;
+    struct lh_lane **slot = &transport->lanes[config->lane];
+    // A UDP lane's keys have sealed packet numbers already: its id is used up. SSH keeps its own
+    // keys.
+    if (*slot != NULL && (is_udp || (*slot)->state != LH_LANE_DEAD))
+        return LH_E_INVALID;
+    struct lh_lane *lane;
+    lh_err err = lh_lane_new(config, &transport->config, &transport->prng, now, &lane);
+    if (err != 0)
+        return err;
+    transport->now = LH_MAX(transport->now, now);
+    if (is_udp && !any_udp(transport, false))
+        transport->ssh_blocks_at =
+            now + LH_MAX(3 * transport->config.rtt_hint, (lh_ns)LH_UDP_PROBE_MIN);
+    lh_lane_free(*slot);
+    *slot = lane;
+    // Tells the peer our grants; a UDP lane does when it is first heard.
+    if (!is_udp) {
+        lh_reporter_want(&lane->reporter, true, now);
+        lh_session_set_lane_state(transport, lane, LH_LANE_UP);
+    }
+    return 0;
+}
+
+void lh_transport_remove_lane(struct lh_transport *transport, uint8_t id, lh_ns now)
+{
+    struct lh_lane *lane = lh_session_lane(transport, id);
+    if (lane == NULL)
+        return;
+    transport->now = LH_MAX(transport->now, now);
+    struct lh_loss_sink sink = lh_session_sink(transport);
+    lh_err err = lh_lane_give_up_all(lane, &sink);
+    lh_session_set_lane_state(transport, lane, LH_LANE_DEAD);
+    lh_session_check(transport, err);
+}
+
+enum lh_lane_state lh_transport_lane_state(const struct lh_transport *transport, uint8_t id)
+{
+    const struct lh_lane *lane = lh_session_lane(transport, id);
+    return lane == NULL ? LH_LANE_DEAD : lane->state;
+}
+
+void lh_transport_set_limits(struct lh_transport *transport,
+                             const struct lh_cc_limits *limits,
+                             lh_ns now)
+{
+    for (uint8_t i = LH_LANE_SSH + 1; i < LH_LANES_MAX; i++) {
+        struct lh_lane *lane = lh_session_lane(transport, i);
+        if (lane == NULL)
+            continue;
+        lane->config.cc->set_limits(lane->cc_state, limits, now);
+        lh_pacer_set_rate(&lane->pacer, lane->config.cc->pacing_rate(lane->cc_state), now);
+    }
+}
+
+void lh_transport_set_inflight_max(struct lh_transport *transport, uint8_t id, uint64_t bytes)
+{
+    struct lh_lane *lane = lh_session_lane(transport, id);
+    if (lane != NULL)
+        lane->config.inflight_max = bytes;
+}
+
+void lh_transport_set_payload_max(struct lh_transport *transport, uint8_t id, uint32_t bytes)
+{
+    struct lh_lane *lane = lh_session_lane(transport, id);
+    if (lane == NULL)
+        return;
+    bytes = LH_CLAMP(bytes, 512u, lane->is_udp ? (uint32_t)LH_PACKET_MAX : LH_SSH_FRAME_MAX);
+    lane->config.payload_max = bytes;
+    if (lane->is_udp)
+        lh_probe_set_ceiling(&lane->probe, bytes, transport->now);
+}
+
+uint32_t lh_transport_lane_path(const struct lh_transport *transport, uint8_t id)
+{
+    const struct lh_lane *lane = lh_session_lane(transport, id);
+    return lane == NULL ? LH_PATH_NONE : lane->path.current;
+}
+
+void lh_transport_set_lane_path(struct lh_transport *transport, uint8_t id, uint32_t path)
+{
+    struct lh_lane *lane = lh_session_lane(transport, id);
+    if (lane != NULL)
+        lh_path_set(&lane->path, path, true);
+}
+
+void lh_transport_socket_drops(struct lh_transport *transport, uint8_t id, uint64_t total)
+{
+    struct lh_lane *lane = lh_session_lane(transport, id);
+    if (lane != NULL)
+        lane->reporter.socket_drops = LH_MAX(lane->reporter.socket_drops, total);
+}
+
+// --- Time ----------------------------------------------------------------------------------------
+
+// The peer's window holds us back and nothing is in flight that could bring news: ask.
+static lh_ns blocked_probe_at(const struct lh_transport *transport, const struct lh_lane *lane)
+{
+    const struct lh_stream_tx *stream = &transport->stream_tx;
+    bool stuck = transport->block_tx.window_limited ||
+                 (stream->sent == stream->grant && stream->sent < stream->end);
+    if (!stuck || lane->state != LH_LANE_UP || lane->sent.count_outstanding > 0 ||
+        lane->probe.alive_at != LH_NEVER)
+        return LH_NEVER;
+    return lane->last_sent_at + LH_MAX(lh_rtt_pto(&lane->rtt), BLOCKED_PROBE);
+}
+
+static lh_ns keepalive_at(const struct lh_lane *lane)
+{
+    if (lane->state != LH_LANE_UP || lane->probe.alive_at != LH_NEVER)
+        return LH_NEVER;
+    return lane->last_sent_at + LH_KEEPALIVE;
+}
+
+// When this lane can send something next.
+static lh_ns send_at(const struct lh_transport *transport, const struct lh_lane *lane)
+{
+    lh_ns at = lh_path_deadline(&lane->path), tail_at;
+    lh_ns now = transport->now;
+    if (lane->path.response_count > 0)
+        return now;
+    if (lh_path_allowance(&lane->path) < lh_lane_payload(lane))
+        return at;
+    if (lane->probe.pong_count > 0 || lane->reporter.cursor != lane->reporter.end)
+        return now;
+    at = lh_ns_min(at, lane->reporter.due);
+    at = lh_ns_min(at, lh_probe_deadline(&lane->probe));
+    if (!lh_session_may_send(transport, lane))
+        return at;
+    if (lh_session_has_data_for(transport, lane)) {
+        if (lane->free_packets > 0)
+            return now;
+        if (lh_lane_window(lane) >= lh_lane_payload(lane))
+            at = lh_ns_min(at, lh_pacer_next(&lane->pacer, now));
+    } else if (lh_session_tail_from(transport, lane, &tail_at) &&
+               lh_lane_window(lane) >= lh_lane_payload(lane)) {
+        at = lh_ns_min(at, lh_ns_max(tail_at, lh_pacer_next(&lane->pacer, now)));
+    }
+    return at;
+}
+
+static lh_ns closing_deadline(const struct lh_transport *transport)
+{
+    lh_ns at = LH_NEVER;
+    for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
+        const struct lh_lane *lane = lh_session_lane(transport, i);
+        if (lane != NULL && lane->close_sent < LH_CLOSE_REPEATS &&
+            lh_path_allowance(&lane->path) >= lh_lane_payload(lane))
+            at = lh_ns_min(at, lane->close_at);
+    }
+    return at;
+}
+
+lh_ns lh_transport_next_deadline(const struct lh_transport *transport)
+{
+    if (transport->closed)
+        return LH_NEVER;
+    if (transport->closing)
+        return closing_deadline(transport);
+    lh_ns at = transport->last_received + LH_IDLE_TIMEOUT;
+    for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
+        const struct lh_lane *lane = lh_session_lane(transport, i);
+        if (lane == NULL)
+            continue;
+        at = lh_ns_min(at, lh_lane_timer(lane));
+        at = lh_ns_min(at, send_at(transport, lane));
+        at = lh_ns_min(at, blocked_probe_at(transport, lane));
+        at = lh_ns_min(at, keepalive_at(lane));
+    }
+    const struct lh_lane *ssh = lh_session_lane(transport, LH_LANE_SSH);
+    if (ssh != NULL && transport->now < transport->ssh_blocks_at)
+        at = lh_ns_min(at, transport->ssh_blocks_at);
+    return at;
+}
+
+static lh_err lane_deadlines(struct lh_transport *transport, struct lh_lane *lane, lh_ns now)
+{
+    struct lh_loss_sink sink = lh_session_sink(transport);
+    if (blocked_probe_at(transport, lane) <= now || keepalive_at(lane) <= now)
+        lh_probe_once(&lane->probe, now);
+    lh_err err = lh_lane_on_timers(lane, &sink, now);
+    if (err != 0 || lane->silence_at > now)
+        return err;
+    err = lh_lane_give_up_all(lane, &sink);
+    lh_probe_start(&lane->probe, now);
+    lh_session_set_lane_state(transport, lane, LH_LANE_SILENT);
+    return err;
+}
+
+void lh_transport_on_deadline(struct lh_transport *transport, lh_ns now)
+{
+    transport->now = LH_MAX(transport->now, now);
+    if (transport->closed || transport->closing)
+        return;
+    for (uint8_t i = 0; i < LH_LANES_MAX && !transport->closed; i++) {
+        struct lh_lane *lane = lh_session_lane(transport, i);
+        if (lane != NULL)
+            lh_session_check(transport, lane_deadlines(transport, lane, now));
+    }
+    if (now >= transport->last_received + LH_IDLE_TIMEOUT)
+        lh_session_finish(transport, LH_E_TIMEOUT, NULL, 0);
+    lh_session_notify(transport);
+}
+
+// --- Blocks and stream ---------------------------------------------------------------------------
+
+lh_err lh_transport_send_block(struct lh_transport *transport,
+                               uint8_t *data,
+                               size_t len,
+                               uint32_t *out_block)
+{
+    LH_ASSERT(len > 0 && len <= transport->config.block_max);
+    if (transport->closed || transport->closing)
+        return LH_E_CLOSED;
+    return lh_block_tx_push(&transport->block_tx, data, (uint32_t)len, out_block);
+}
+
+// Grants moved: tells the peer now, on the best lane.
+static void tell_grants(struct lh_transport *transport)
+{
+    struct lh_lane *best = NULL;
+    for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
+        struct lh_lane *lane = lh_session_lane(transport, i);
+        if (lane != NULL && lane->state == LH_LANE_UP && (best == NULL || !best->is_udp))
+            best = lane;
+    }
+    if (best != NULL)
+        lh_reporter_want(&best->reporter, true, transport->now);
+}
+
+void lh_transport_block_release(struct lh_transport *transport, uint32_t block)
+{
+    struct lh_block_rx *rx = &transport->block_rx;
+    lh_block_rx_release(rx, block);
+    // Worth a packet of its own when much is new, or when the peer may be waiting for it.
+    uint64_t news = lh_block_rx_grant_bytes(rx) - transport->told_grant_bytes;
+    uint64_t left = lh_sub_sat(transport->told_grant_bytes, rx->charged);
+    uint64_t numbers_left = lh_sub_sat(transport->told_grant_block, rx->end);
+    if (news >= rx->budget / 8 || left < 2 * ((uint64_t)rx->block_max + LH_BLOCK_CHARGE) ||
+        numbers_left < LH_BLOCK_SPAN_MAX / 8)
+        tell_grants(transport);
+}
+
+lh_err lh_transport_stream_write(struct lh_transport *transport, const void *data, size_t len)
+{
+    LH_ASSERT(len <= LH_MESSAGE_MAX);
+    if (transport->closed || transport->closing)
+        return LH_E_CLOSED;
+    return lh_stream_tx_write(&transport->stream_tx, data, len);
+}
+
+void lh_transport_stream_consumed(struct lh_transport *transport, size_t len)
+{
+    lh_stream_rx_consumed(&transport->stream_rx, len);
+    if (lh_stream_rx_grant(&transport->stream_rx) - transport->told_grant_stream >=
+        LH_STREAM_WINDOW / 4)
+        tell_grants(transport);
+}
+
+bool lh_transport_is_flushed(const struct lh_transport *transport)
+{
+    return lh_stream_tx_is_flushed(&transport->stream_tx) &&
+           lh_block_tx_is_flushed(&transport->block_tx);
+}
+
+// --- Figures -------------------------------------------------------------------------------------
+
+void lh_transport_lane_stats(const struct lh_transport *transport,
+                             uint8_t id,
+                             struct lh_lane_stats *out_stats)
+{
+    const struct lh_lane *lane = id < LH_LANES_MAX ? transport->lanes[id] : NULL;
+    *out_stats = (struct lh_lane_stats){.state = LH_LANE_DEAD};
+    if (lane != NULL)
+        lh_lane_get_stats(lane, out_stats);
+}
+
+void lh_transport_stats(const struct lh_transport *transport, struct lh_transport_stats *out_stats)
+{
+    const struct lh_block_rx *rx = &transport->block_rx;
+    const struct lh_block_tx *tx = &transport->block_tx;
+    *out_stats = (struct lh_transport_stats){
+        .block_bytes_acked = tx->acked_bytes,
+        .block_bytes_delivered = rx->delivered_bytes,
+        .duplicate_block_bytes = rx->duplicate_bytes,
+        .receive_memory = lh_block_rx_memory(rx),
+        .receive_memory_peak = rx->memory_peak,
+        .window_limited = tx->window_limited,
+        .app_limited = !lh_block_tx_has_data(tx) && !lh_stream_tx_has_data(&transport->stream_tx),
+    };
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the three files of the session share: session.c (the coordinator, public functions),
+// assemble.c (packets out), receive.c (packets in).
+#ifndef LH_TRANSPORT_SESSION_INTERNAL_H
+#define LH_TRANSPORT_SESSION_INTERNAL_H
+
+#include "transport/block_rx.h"
+#include "transport/block_tx.h"
+#include "transport/lane.h"
+#include "transport/stream.h"
+#include "transport/transport.h"
+
+struct lh_transport {
+    struct lh_transport_config config;
+    struct lh_prng prng;
+    struct lh_lane *lanes[LH_LANES_MAX];
+    struct lh_block_tx block_tx;
+    struct lh_block_rx block_rx;
+    struct lh_stream_tx stream_tx;
+    struct lh_stream_rx stream_rx;
+
+    lh_ns now;           // of the newest call that brought one
+    lh_ns last_received; // authenticated, on any lane
+    lh_ns ssh_blocks_at; // from when on blocks may use the SSH lane while no UDP lane is up
+
+    uint64_t forged, forgery_limit;
+    uint64_t told_grant_bytes, told_grant_block, told_grant_stream; // newest grants sent
+
+    bool closed;  // over: nothing is sent or delivered any more
+    bool closing; // we said CLOSE: only that is sent any more
+    uint32_t close_code;
+    uint16_t close_reason_len;
+    uint8_t close_reason[LH_REASON_MAX];
+};
+
+// What a lane may carry now.
+bool lh_session_carries_blocks(const struct lh_transport *transport, const struct lh_lane *lane);
+bool lh_session_carries_stream(const struct lh_transport *transport, const struct lh_lane *lane);
+bool lh_session_has_data_for(const struct lh_transport *transport, const struct lh_lane *lane);
+// True where a data packet could be sent on `lane` as far as state, window and numbers go (not
+// pace).
+bool lh_session_may_send(const struct lh_transport *transport, const struct lh_lane *lane);
+// Unacknowledged packets may be repeated from `*out_at` on: nothing new is there to be sent.
+bool lh_session_tail_from(const struct lh_transport *transport,
+                          const struct lh_lane *lane,
+                          lh_ns *out_at);
+
+struct lh_loss_sink lh_session_sink(struct lh_transport *transport);
+// Ends the session with on_closed. `code`: a CLOSE's code or an lh_err.
+void lh_session_finish(struct lh_transport *transport,
+                       int code,
+                       const char *reason,
+                       size_t reason_len);
+// Ends the session for an error < 0 (and does nothing for 0). True where it is over.
+bool lh_session_check(struct lh_transport *transport, lh_err err);
+void lh_session_set_lane_state(struct lh_transport *transport,
+                               struct lh_lane *lane,
+                               enum lh_lane_state state);
+// Calls on_writable where room appeared for what was refused.
+void lh_session_notify(struct lh_transport *transport);
+
+static inline struct lh_lane *lh_session_lane(const struct lh_transport *transport, uint8_t id)
+{
+    struct lh_lane *lane = id < LH_LANES_MAX ? transport->lanes[id] : NULL;
+    return lane != NULL && lane->state != LH_LANE_DEAD ? lane : NULL;
+}
+
+#endif
