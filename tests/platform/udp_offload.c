@@ -2,6 +2,7 @@
 //
 // Proves GSO, GRO and the MTU behaviour that src/udp/{send,recv,socket}.c rely on, on a loopback of
 // MTU 1,500 that belongs to this program alone.
+#include <linux/if_tun.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
@@ -119,6 +120,59 @@ static void prove_mtu(struct tap *tap, int family)
     close_pair(&pair);
 }
 
+// A device on which every packet waits for ever: an Ethernet whose only other host never answers
+// ARP.
+static int open_silent_device(void)
+{
+    struct ifreq request = {.ifr_name = "silent", .ifr_flags = IFF_TAP | IFF_NO_PI};
+    struct lh_udp_addr addr;
+    int fd = open("/dev/net/tun", O_RDWR | O_CLOEXEC);
+    int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool ok = fd >= 0 && control >= 0 && ioctl(fd, TUNSETIFF, &request) == 0 &&
+              lh_udp_addr_parse("10.9.0.1", 0, &addr) == 0;
+
+    memcpy(&request.ifr_addr, &addr.v4, sizeof addr.v4);
+    ok = ok && ioctl(control, SIOCSIFADDR, &request) == 0;
+    request.ifr_flags = IFF_UP | IFF_RUNNING;
+    ok = ok && ioctl(control, SIOCSIFFLAGS, &request) == 0;
+    (void)close(control);
+    if (ok)
+        return fd;
+    (void)close(fd);
+    return -1;
+}
+
+static void prove_full(struct tap *tap)
+{
+    struct lh_udp_config config = {.family = AF_INET, .no_gso = true, .sndbuf = 32768};
+    struct lh_udp_socket *socket = NULL;
+    struct lh_udp_run run = {.data = data, .len = 44 * 1400, .segment_size = 1400};
+    struct lh_udp_sent sent, again;
+    int device = open_silent_device();
+
+    if (device < 0) {
+        tap_skip(tap, "a full send buffer: no /dev/net/tun here");
+        return;
+    }
+    tap_need(lh_udp_addr_parse("10.9.0.2", 9, &config.peer) == 0, "address");
+    tap_need(lh_udp_open(&config, &socket, NULL) == 0, "connect");
+    lh_err err = lh_udp_send(socket, &run, &sent);
+    tap_ok(tap, err == LH_AGAIN && sent.segments > 0 && sent.segments < 44,
+           "a full send buffer takes %zu of 44 packets and says so", sent.segments);
+    tap_ok(tap, lh_udp_send(socket, &run, &again) == LH_AGAIN && again.segments == 0,
+           "and then none");
+    lh_udp_close(socket);
+    config.no_gso = false;
+    tap_need(lh_udp_open(&config, &socket, NULL) == 0, "connect");
+    err = LH_OK;
+    for (int i = 0; i < 100 && err == LH_OK; i++)
+        err = lh_udp_send(socket, &run, &sent);
+    tap_ok(tap, err == LH_AGAIN && sent.segments == 0,
+           "with GSO a batch goes out whole or not at all");
+    lh_udp_close(socket);
+    (void)close(device);
+}
+
 int main(void)
 {
     struct tap tap = {0};
@@ -130,5 +184,6 @@ int main(void)
     prove_offload(&tap);
     prove_mtu(&tap, AF_INET);
     prove_mtu(&tap, AF_INET6);
+    prove_full(&tap);
     return tap_done(&tap);
 }
