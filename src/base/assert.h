@@ -30,10 +30,10 @@ _Noreturn void lh_assert_fail(const char *expression, const char *file, int line
 #define LH_GUARD(name, condition) (!LH_GUARD_OFF_(LH_DROP_GUARD_##name) && (condition))
 
 // LH_GUARD_OFF_(X) is 1 where X is defined as 1, else 0 (the way Linux's IS_ENABLED does it).
-#define LH_GUARD_PLACEHOLDER_1             0,
+#define LH_GUARD_PLACEHOLDER_1                0,
 #define LH_GUARD_SECOND_(ignored, value, ...) value
-#define LH_GUARD_OFF_(flag)                LH_GUARD_OFF__(flag)
-#define LH_GUARD_OFF__(value)              LH_GUARD_OFF___(LH_GUARD_PLACEHOLDER_##value)
-#define LH_GUARD_OFF___(maybe_comma)       LH_GUARD_SECOND_(maybe_comma 1, 0, 0)
+#define LH_GUARD_OFF_(flag)                   LH_GUARD_OFF__(flag)
+#define LH_GUARD_OFF__(value)                 LH_GUARD_OFF___(LH_GUARD_PLACEHOLDER_##value)
+#define LH_GUARD_OFF___(maybe_comma)          LH_GUARD_SECOND_(maybe_comma 1, 0, 0)
 
 #endif

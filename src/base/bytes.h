@@ -4,8 +4,8 @@
 //
 // How it works. Both carry a sticky `bad` flag instead of returning an error from every call: a
 // reader that has run over its end yields zeros and stays bad, a writer that has run out of room
-// drops what does not fit and stays bad. A parser reads a whole message and checks once. Neither can
-// touch a byte outside its range. Structs are never laid over wire bytes.
+// drops what does not fit and stays bad. A parser reads a whole message and checks once. Neither
+// can touch a byte outside its range. Structs are never laid over wire bytes.
 #ifndef LH_BASE_BYTES_H
 #define LH_BASE_BYTES_H
 
@@ -155,7 +155,8 @@ static inline void lh_write_bytes(struct lh_writer *writer, const void *data, si
         memcpy(bytes, data, len);
 }
 
-// LEB128 variable-length integers, at most 10 bytes; a longer or over-large one makes the reader bad.
+// LEB128 variable-length integers, at most 10 bytes; a longer or over-large one makes the reader
+// bad.
 uint64_t lh_read_varint(struct lh_reader *reader);
 void lh_write_varint(struct lh_writer *writer, uint64_t value);
 

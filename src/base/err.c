@@ -25,8 +25,8 @@ lh_err lh_fail(struct lh_errinfo *info, lh_err code, uint16_t exit_code, const c
     return code;
 }
 
-lh_err lh_fail_errno(struct lh_errinfo *info, int saved_errno, uint16_t exit_code,
-                     const char *format, ...)
+lh_err
+lh_fail_errno(struct lh_errinfo *info, int saved_errno, uint16_t exit_code, const char *format, ...)
 {
     bool no_space = saved_errno == ENOSPC || saved_errno == EDQUOT;
     lh_err code = no_space ? LH_E_NOSPC : LH_E_SYS;

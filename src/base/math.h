@@ -6,8 +6,8 @@
 
 #include <stdint.h>
 
-#define LH_MIN(a, b) ((a) < (b) ? (a) : (b))
-#define LH_MAX(a, b) ((a) > (b) ? (a) : (b))
+#define LH_MIN(a, b)           ((a) < (b) ? (a) : (b))
+#define LH_MAX(a, b)           ((a) > (b) ? (a) : (b))
 #define LH_CLAMP(x, low, high) LH_MIN(LH_MAX((x), (low)), (high))
 
 // a * b / c rounded down, exact in 128 bits, saturating at UINT64_MAX; c must not be 0.

@@ -102,8 +102,8 @@ char *lh_escape(const void *text, size_t len, char *out, size_t room)
     return out;
 }
 
-static char *format_scaled(uint64_t value, const char *const *units, size_t unit_count, char *out,
-                           size_t room)
+static char *
+format_scaled(uint64_t value, const char *const *units, size_t unit_count, char *out, size_t room)
 {
     uint64_t divisor = 1;
     size_t unit = 0;

@@ -9,10 +9,10 @@
 
 typedef uint64_t lh_ns;
 
-#define LH_US      ((lh_ns)1000)
-#define LH_MS      (1000 * LH_US)
-#define LH_SECOND  (1000 * LH_MS)
-#define LH_NEVER   UINT64_MAX // a deadline that never comes
+#define LH_US     ((lh_ns)1000)
+#define LH_MS     (1000 * LH_US)
+#define LH_SECOND (1000 * LH_MS)
+#define LH_NEVER  UINT64_MAX // a deadline that never comes
 
 static inline lh_ns lh_ns_min(lh_ns a, lh_ns b)
 {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How it works. epoll's user data is an index into `watches`; a slot that was removed during a turn keeps
-// its index until the turn is over, so an event that the kernel has already reported for it meets a
-// handler of NULL instead of a stranger. epoll_pwait2 gives nanosecond deadlines, which pacing needs; a
-// kernel without it (before 5.11) gets epoll_wait rounded up to a millisecond.
+// How it works. epoll's user data is an index into `watches`; a slot that was removed during a turn
+// keeps its index until the turn is over, so an event that the kernel has already reported for it
+// meets a handler of NULL instead of a stranger. epoll_pwait2 gives nanosecond deadlines, which
+// pacing needs; a kernel without it (before 5.11) gets epoll_wait rounded up to a millisecond.
 #include "run/loop.h"
 
 #include <errno.h>
@@ -25,12 +25,11 @@ struct watch {
 struct lh_loop {
     int epoll_fd;
     bool stopped;
+    lh_ns now; // of this turn
     bool has_pwait2;
     struct watch watches[LH_LOOP_FDS_MAX];
     bool is_retired[LH_LOOP_FDS_MAX]; // removed in this turn
 };
-
-LH_DEFINE_FREEP(struct lh_loop, lh_loop_free)
 
 lh_err lh_loop_new(struct lh_loop **out_loop, struct lh_errinfo *info)
 {
@@ -41,6 +40,7 @@ lh_err lh_loop_new(struct lh_loop **out_loop, struct lh_errinfo *info)
     loop->has_pwait2 = true;
     for (size_t i = 0; i < LH_LOOP_FDS_MAX; i++)
         loop->watches[i].fd = -1;
+    loop->now = lh_clock_now();
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll_fd < 0)
         return lh_fail_errno(info, errno, 31, "cannot make an event loop (epoll_create1)");
@@ -76,8 +76,8 @@ static struct watch *find_free_watch(struct lh_loop *loop)
     return NULL;
 }
 
-lh_err lh_loop_add(struct lh_loop *loop, int fd, uint32_t events, lh_loop_handler handler,
-                   void *user)
+lh_err
+lh_loop_add(struct lh_loop *loop, int fd, uint32_t events, lh_loop_handler handler, void *user)
 {
     struct watch *watch = find_free_watch(loop);
     struct epoll_event event = {.events = events};
@@ -114,8 +114,8 @@ void lh_loop_remove(struct lh_loop *loop, int fd)
     *watch = (struct watch){.fd = -1};
 }
 
-static int wait_for_events(struct lh_loop *loop, struct epoll_event *events, lh_ns deadline,
-                           lh_ns now)
+static int
+wait_for_events(struct lh_loop *loop, struct epoll_event *events, lh_ns deadline, lh_ns now)
 {
     lh_ns left = deadline == LH_NEVER ? LH_NEVER : lh_ns_since(deadline, now);
 
@@ -147,19 +147,19 @@ static void dispatch(struct lh_loop *loop, const struct epoll_event *events, int
 
 lh_err lh_loop_run(struct lh_loop *loop, lh_loop_turn turn, void *user, struct lh_errinfo *info)
 {
-    lh_ns now = lh_clock_now();
     lh_ns deadline;
 
     loop->stopped = false;
-    deadline = turn(user, now);
+    loop->now = lh_clock_now();
+    deadline = turn(user, loop->now);
     while (!loop->stopped) {
         struct epoll_event events[LH_LOOP_FDS_MAX];
         int count = wait_for_events(loop, events, deadline, lh_clock_now());
         if (count < 0 && errno != EINTR)
             return lh_fail_errno(info, errno, 11, "waiting for events failed");
-        now = lh_clock_now();
-        dispatch(loop, events, count, now);
-        deadline = turn(user, now);
+        loop->now = lh_clock_now();
+        dispatch(loop, events, count, loop->now);
+        deadline = turn(user, loop->now);
     }
     return 0;
 }
@@ -167,4 +167,9 @@ lh_err lh_loop_run(struct lh_loop *loop, lh_loop_turn turn, void *user, struct l
 void lh_loop_stop(struct lh_loop *loop)
 {
     loop->stopped = true;
+}
+
+lh_ns lh_loop_now(const struct lh_loop *loop)
+{
+    return loop->now;
 }

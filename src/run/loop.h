@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The event loop: descriptors, one deadline, nothing else. It reads the clock once per wake-up and hands
-// that `now` to everybody (after passt's main loop), so that all decisions of one turn agree on the time.
+// The event loop: descriptors, one deadline, nothing else. It reads the clock once per wake-up and
+// hands that `now` to everybody (after passt's main loop), so that all decisions of one turn agree
+// on the time.
 //
 // One turn: wait for descriptors or the deadline; call the handlers of ready descriptors; call
 // `turn(user, now)`, which moves what can be moved and returns the next deadline. Single-threaded.
@@ -11,6 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/cleanup.h"
 #include "base/err.h"
 #include "base/time.h"
 
@@ -26,15 +28,24 @@ void lh_loop_free(struct lh_loop *loop); // closes no descriptor but its own
 
 // Watches `fd` for `events` (EPOLLIN, EPOLLOUT); level-triggered. A descriptor is watched once.
 // LH_E_LIMIT beyond LH_LOOP_FDS_MAX, LH_E_SYS when epoll refuses it.
-lh_err lh_loop_add(struct lh_loop *loop, int fd, uint32_t events, lh_loop_handler handler,
+lh_err lh_loop_add(struct lh_loop *loop,
+                   int fd,
+                   uint32_t events,
+                   lh_loop_handler handler,
                    void *user) LH_MUST_CHECK;
 void lh_loop_change(struct lh_loop *loop, int fd, uint32_t events);
 // Must be called before `fd` is closed. Safe from inside any handler, for any descriptor.
 void lh_loop_remove(struct lh_loop *loop, int fd);
 
 // Runs turns until lh_loop_stop. Returns LH_E_SYS only when waiting itself fails.
-lh_err lh_loop_run(struct lh_loop *loop, lh_loop_turn turn, void *user,
-                   struct lh_errinfo *info) LH_MUST_CHECK;
+// For LH_CLEANUP.
+LH_DEFINE_FREEP(struct lh_loop, lh_loop_free)
+
+lh_err lh_loop_run(struct lh_loop *loop, lh_loop_turn turn, void *user, struct lh_errinfo *info)
+    LH_MUST_CHECK;
 void lh_loop_stop(struct lh_loop *loop); // the current turn is the last
+
+// The time of the turn under way, for callbacks that are not given one.
+lh_ns lh_loop_now(const struct lh_loop *loop);
 
 #endif

@@ -9,8 +9,8 @@
 
 #include "base/time.h"
 
-lh_ns lh_clock_now(void);          // CLOCK_MONOTONIC
-int64_t lh_clock_wall_seconds(void); // seconds since 1970, for logs only
+lh_ns lh_clock_now(void);                     // CLOCK_MONOTONIC
+int64_t lh_clock_wall_seconds(void);          // seconds since 1970, for logs only
 void lh_entropy_fill(void *data, size_t len); // getrandom; aborts where the kernel has none
 
 #endif

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What a transfer needs from a transport, and no more: the seam between transfer/ and transport/,
-// which tests fill with two queues in memory. Semantics and outcomes are those of the functions of the
-// same name in transport/transport.h.
+// which tests fill with two queues in memory. Semantics and outcomes are those of the functions of
+// the same name in transport/transport.h.
 #ifndef LH_TRANSFER_CHANNEL_H
 #define LH_TRANSFER_CHANNEL_H
 

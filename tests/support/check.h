@@ -43,8 +43,8 @@
 
 #define check_err(call, expected) check_int(call, expected)
 
-// The seed of a random test: LH_TEST_SEED from the environment, else the given one. Printed, so that
-// a failure can be replayed.
+// The seed of a random test: LH_TEST_SEED from the environment, else the given one. Printed, so
+// that a failure can be replayed.
 static inline uint64_t check_seed(uint64_t usual)
 {
     const char *given = getenv("LH_TEST_SEED");

@@ -12,11 +12,17 @@ static void escapes_what_could_deceive(void **state)
         {"\xc3\xa9t\xc3\xa9", "\xc3\xa9t\xc3\xa9"},
         {"a\nb\tc\\", "a\\nb\\tc\\\\"},
         {"\x1b[31mred", "\\x1b[31mred"},
-        {"\xc2\x9b""31m", "\\xc2\\x9b31m"},          // C1 CSI in UTF-8
-        {"\x9b""31m", "\\x9b31m"},                   // and as a bare byte
-        {"\xe2\x80\xae""exe", "\\xe2\\x80\\xaeexe"}, // right-to-left override
-        {"\xc0\xaf", "\\xc0\\xaf"},                  // over-long '/'
-        {"\xed\xa0\x80", "\\xed\\xa0\\x80"},         // surrogate
+        {"\xc2\x9b"
+         "31m",
+         "\\xc2\\x9b31m"}, // C1 CSI in UTF-8
+        {"\x9b"
+         "31m",
+         "\\x9b31m"}, // and as a bare byte
+        {"\xe2\x80\xae"
+         "exe",
+         "\\xe2\\x80\\xaeexe"},              // right-to-left override
+        {"\xc0\xaf", "\\xc0\\xaf"},          // over-long '/'
+        {"\xed\xa0\x80", "\\xed\\xa0\\x80"}, // surrogate
         {"\x7f", "\\x7f"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -69,10 +75,22 @@ static void parses_rates_as_ascp_does(void **state)
         const char *in;
         uint64_t out; // 0 = refused
     } cases[] = {
-        {"10000", 10000000}, {"1g", 1000000000}, {"1.5G", 1500000000}, {"300m", 300000000},
-        {"64K", 64000},      {"0.5k", 500},      {"", 0},              {"0", 0},
-        {"-1", 0},           {"1gg", 0},         {"1 g", 0},           {"1t", 0},
-        {"1.2.3m", 0},       {"nan", 0},         {"99999999999999999999g", 0}, {"1000000g", 1000000000000000},
+        {"10000", 10000000},
+        {"1g", 1000000000},
+        {"1.5G", 1500000000},
+        {"300m", 300000000},
+        {"64K", 64000},
+        {"0.5k", 500},
+        {"", 0},
+        {"0", 0},
+        {"-1", 0},
+        {"1gg", 0},
+        {"1 g", 0},
+        {"1t", 0},
+        {"1.2.3m", 0},
+        {"nan", 0},
+        {"99999999999999999999g", 0},
+        {"1000000g", 1000000000000000},
         {"1000001g", 0},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

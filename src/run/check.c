@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "run/check.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/text.h"
+
+bool lh_check_is_done(const struct lh_session *session, lh_ns started, lh_ns now)
+{
+    struct lh_lane_stats stats;
+
+    if (!session->has_udp || now >= started + LH_CHECK_UDP_WAIT)
+        return true;
+    lh_transport_lane_stats(session->transport, LH_LANE_UDP, &stats);
+    // One round trip more than the first echo, so that the RTT is a measured one.
+    return stats.state == LH_LANE_UP && stats.rtt_smoothed != 0 && stats.packets_received >= 3;
+}
+
+static void say(const struct lhcp_report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void say(const struct lhcp_report *report, const char *format, ...)
+{
+    char text[LH_ERRINFO_TEXT + 128];
+    struct lhcp_problem line = {.kind = LHCP_PROBLEM_NOTICE, .text = text};
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    report->problem(report->user, &line);
+}
+
+static void report_udp(const struct lh_session *session,
+                       const struct lh_connection *connection,
+                       const struct lhcp_options *options,
+                       const struct lhcp_report *report)
+{
+    const struct lh_session_params *params = lh_hello_params(&connection->hello);
+    struct lh_lane_stats stats;
+    char peer[LH_UDP_ADDR_TEXT];
+
+    if (!session->has_udp) {
+        say(report, "UDP: none: %s", connection->udp_note);
+        return;
+    }
+    lh_transport_lane_stats(session->transport, LH_LANE_UDP, &stats);
+    if (stats.state != LH_LANE_UP) {
+        say(report,
+            "UDP: blocked: %llu packets were sent to port %u and none came back. Transfers go over "
+            "SSH, slower. Open UDP/%u towards the server and its answers, or name the address that "
+            "reaches it with --udp-host",
+            (unsigned long long)stats.packets_sent, params->udp_port, options->udp_port);
+        return;
+    }
+    const struct lh_udp_path *path = lh_udp_paths_get(
+        &session->udp.paths, lh_transport_lane_path(session->transport, LH_LANE_UDP));
+    say(report, "UDP: works both ways, to %s, round trip %.1f ms",
+        path == NULL ? "?" : lh_udp_addr_format(&path->peer, peer, sizeof peer),
+        (double)stats.rtt_smoothed / (double)LH_MS);
+    say(report, "path MTU: packets of %u bytes of UDP payload", stats.payload_max);
+}
+
+void lh_check_report(const struct lh_session *session,
+                     const struct lh_connection *connection,
+                     const struct lhcp_options *options,
+                     const struct lhcp_report *report)
+{
+    const struct lh_session_params *params = lh_hello_params(&connection->hello);
+    char software[64];
+
+    lh_escape(params->peer_software, strlen(params->peer_software), software, sizeof software);
+    say(report, "SSH: TCP port %u answers, login works%s", options->ssh_port,
+        options->fingerprint_count > 0 ? ", the host key is the expected one" : "");
+    say(report, "lhserver: %s, protocol %u.%u, cipher %s", software, params->major, params->minor,
+        lh_aead_by_id(params->aead)->name);
+    report_udp(session, connection, options, report);
+}

@@ -1,0 +1,465 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. A run is a series of attempts: connect, one session, its end. What a session left
+// unfinished, the journal remembers, so an attempt after a broken one sends only what is missing.
+// Only errors that trying again can cure are tried again, only after a session once stood (a first
+// connection that fails ends at once and says why), with growing pauses, and not longer than
+// --retry-timeout after the last progress.
+//
+// Signals come through a descriptor: the first asks for an end in good order, a second one ends at
+// once.
+#include "run/client.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/math.h"
+#include "base/text.h"
+#include "file/state.h"
+#include "run/check.h"
+#include "run/connect.h"
+#include "run/meter.h"
+#include "run/session.h"
+#include "sys/clock.h"
+#include "sys/harden.h"
+
+#define BACKOFF_FIRST LH_SECOND
+#define BACKOFF_MAX   (60 * LH_SECOND)
+
+struct client {
+    const struct lhcp_options *options;
+    const struct lhcp_report *report;
+    struct lhcp_result *result;
+    struct lh_loop *loop;
+    int signal_fd;
+    unsigned signals;
+    sigset_t old_mask;
+    struct lh_password *password; // from ASPERA_SCP_PASS; NULL = none
+    char state_dir[LH_PATH_TEXT_MAX];
+    bool has_state_dir;
+    struct lh_connection connection;
+    struct lh_session session;
+    struct lh_meter meter;
+    lh_ns began;
+    lh_ns session_began;
+    bool is_checked; // --check has said all it found
+    lh_ns reported_at;
+    lh_ns progress_at; // when bytes last arrived, for --retry-timeout
+    uint64_t progress_bytes;
+};
+
+// --- Reporting ---
+
+static void report_status(struct client *client, enum lhcp_phase phase, lh_ns now)
+{
+    struct lhcp_status *status = &client->result->status;
+
+    status->phase = phase;
+    status->elapsed = now - client->began;
+    client->reported_at = now;
+    if (status->bytes_done + status->files_done + status->bytes_sent != client->progress_bytes) {
+        client->progress_bytes = status->bytes_done + status->files_done + status->bytes_sent;
+        client->progress_at = now;
+    }
+    client->report->status(client->report->user, status, now);
+    status->name = NULL; // valid during the call only
+}
+
+static void report_notice(struct client *client, const char *text)
+{
+    struct lhcp_problem problem = {.kind = LHCP_PROBLEM_NOTICE, .text = text};
+    client->report->problem(client->report->user, &problem);
+}
+
+static enum lhcp_phase session_phase(const struct lhcp_status *status)
+{
+    if (status->totals_known && status->bytes_done == status->bytes_total)
+        return LHCP_PHASE_FINISHING;
+    return LHCP_PHASE_TRANSFERRING;
+}
+
+static void report_session(struct client *client, lh_ns now)
+{
+    lh_meter_read(&client->meter, &client->session, client->options->direction == LHCP_SEND, now,
+                  &client->result->status);
+    report_status(client, session_phase(&client->result->status), now);
+}
+
+static void on_problem(void *user, const struct lh_job_problem *in)
+{
+    static const enum lhcp_problem_kind kinds[] = {
+        [LH_PROBLEM_NOTICE] = LHCP_PROBLEM_NOTICE,
+        [LH_PROBLEM_SKIPPED] = LHCP_PROBLEM_SKIPPED,
+        [LH_PROBLEM_FAILED] = LHCP_PROBLEM_FAILED,
+    };
+    struct client *client = user;
+    struct lhcp_problem problem = {.kind = kinds[in->severity],
+                                   .name = in->path[0] == '\0' ? NULL : in->path,
+                                   .exit_code = in->code,
+                                   .text = in->text};
+    client->report->problem(client->report->user, &problem);
+}
+
+static void on_file(void *user, const struct lh_job_file *file)
+{
+    struct client *client = user;
+    struct lhcp_problem line = {.kind = LHCP_PROBLEM_NOTICE, .name = file->path};
+
+    if (client->options->action != LHCP_DRY_RUN || file->outcome == LH_JOB_FAILED)
+        return;
+    line.text = file->outcome == LH_JOB_WOULD_SEND ? "would be sent" : "is there, unchanged";
+    client->report->problem(client->report->user, &line);
+}
+
+static void on_finished(void *user, const struct lh_job_verdict *verdict)
+{
+    (void)user;
+    (void)verdict; // the session keeps it
+}
+
+static const struct lh_job_events job_events = {on_problem, on_file, on_finished};
+
+// --- One session ---
+
+static void on_signal(void *user, uint32_t events, lh_ns now)
+{
+    struct client *client = user;
+    struct signalfd_siginfo signal_info;
+
+    (void)events;
+    if (read(client->signal_fd, &signal_info, sizeof signal_info) != sizeof signal_info)
+        return;
+    if (++client->signals == 1)
+        lh_session_cancel(&client->session, now);
+    else
+        lh_loop_stop(client->loop);
+}
+
+static lh_ns turn(void *user, lh_ns now)
+{
+    struct client *client = user;
+    lh_ns deadline = lh_session_turn(&client->session, now);
+
+    if (client->options->action == LHCP_CHECK && !client->is_checked &&
+        lh_check_is_done(&client->session, client->session_began, now)) {
+        client->is_checked = true;
+        lh_check_report(&client->session, &client->connection, client->options, client->report);
+        lh_session_close(&client->session, 0, "", now);
+    }
+    if (now >= client->reported_at + LH_METER_STEP)
+        report_session(client, now);
+    if (lh_session_is_over(&client->session))
+        lh_loop_stop(client->loop);
+    return lh_ns_min(deadline, client->reported_at + LH_METER_STEP);
+}
+
+static struct lh_job_request make_request(const struct lhcp_options *options)
+{
+    static const enum lh_overwrite overwrites[] = {
+        [LHCP_OVERWRITE_DIFF] = LH_OVERWRITE_DIFF,
+        [LHCP_OVERWRITE_ALWAYS] = LH_OVERWRITE_ALWAYS,
+        [LHCP_OVERWRITE_NEVER] = LH_OVERWRITE_NEVER,
+    };
+    struct lh_job_request request = {
+        .direction = options->direction == LHCP_SEND ? LH_JOB_UPLOAD : LH_JOB_DOWNLOAD,
+        .overwrite = overwrites[options->overwrite],
+        .sources = options->sources,
+        .source_count = options->source_count,
+        .dest = options->destination,
+    };
+
+    request.flags |= options->preserve ? LH_JOB_PRESERVE : 0;
+    request.flags |= options->create_destination ? LH_JOB_MAKE_DIRECTORY : 0;
+    request.flags |= options->symlinks == LHCP_SYMLINKS_SKIP ? LH_JOB_SKIP_SYMLINKS : 0;
+    request.flags |= options->resume ? 0 : LH_JOB_NO_RESUME;
+    request.flags |= options->action == LHCP_DRY_RUN ? LH_JOB_DRY_RUN : 0;
+    return request;
+}
+
+static lh_err start_session(struct client *client, struct lh_errinfo *info)
+{
+    const struct lhcp_options *options = client->options;
+    struct lh_connection *connection = &client->connection;
+    struct lh_job_request request = make_request(options);
+    mode_t mask = umask(0);
+    lh_err err;
+
+    (void)umask(mask);
+    struct lh_session_config config = {
+        .loop = client->loop,
+        .params = lh_hello_params(&connection->hello),
+        .master = &connection->master,
+        .rtt_hint = connection->rtt_hint,
+        .pipe_in = connection->in_fd,
+        .pipe_out = connection->out_fd,
+        .leftover = connection->handshake.leftover,
+        .leftover_len = connection->handshake.leftover_len,
+        .udp_client = connection->udp,
+        .cc = options->policy == LHCP_POLICY_FIXED ? &lh_cc_fixed : &lh_cc_lt,
+        .limits = {.rate_target = options->rate_target / 8, .rate_min = options->rate_min / 8},
+        .request = options->action == LHCP_CHECK ? NULL : &request,
+        .state_dir = client->has_state_dir ? client->state_dir : NULL,
+        .umask = mask,
+        .events = &job_events,
+        .user = client,
+    };
+    connection->in_fd = connection->out_fd = -1; // the session's now
+    connection->udp = NULL;
+    err = lh_session_init(&client->session, &config, lh_clock_now(), info);
+    lh_secret_fini(&connection->master);
+    return err;
+}
+
+static void note_peer(struct client *client)
+{
+    const struct lh_session_params *params = lh_hello_params(&client->connection.hello);
+    const struct lh_aead_type *aead = lh_aead_by_id(params->aead);
+
+    (void)snprintf(client->result->cipher, sizeof client->result->cipher, "%s", aead->name);
+    lh_escape(params->peer_software, strlen(params->peer_software), client->result->peer_version,
+              sizeof client->result->peer_version);
+    memcpy(client->result->udp_note, client->connection.udp_note, sizeof client->result->udp_note);
+}
+
+// Why no UDP carried anything, once the session is over.
+static void note_udp(struct client *client)
+{
+    struct lhcp_result *result = client->result;
+
+    if (client->session.was_udp_up) {
+        result->udp_note[0] = '\0';
+    } else if (result->udp_note[0] == '\0') {
+        result->cipher[0] = '\0';
+        (void)snprintf(result->udp_note, sizeof result->udp_note,
+                       "no UDP packet came back from port %u of the server: a firewall blocks it, "
+                       "or it is not open there; open UDP/%u",
+                       lh_hello_params(&client->connection.hello)->udp_port,
+                       client->options->udp_port);
+    }
+}
+
+// Puts the end of a session into the result. True where another attempt makes sense.
+static bool judge_session(struct client *client)
+{
+    const struct lh_session *session = &client->session;
+    struct lhcp_result *result = client->result;
+    char reason[160];
+
+    lh_escape(session->reason, strlen(session->reason), reason, sizeof reason);
+    result->resumable = true;
+    switch (session->end) {
+    case LH_SESSION_FINISHED:
+        result->exit_code = session->verdict_code;
+        result->resumable = session->verdict_resumable;
+        (void)snprintf(result->text, sizeof result->text, "%s", reason);
+        return session->verdict_code != 0 && lh_code_info(session->verdict_code)->retryable;
+    case LH_SESSION_CLOSED:
+        if (client->is_checked && session->close_code == 0)
+            return false; // a check ends by closing
+        result->exit_code =
+            session->close_code > 0 ? (uint16_t)session->close_code : LH_CODE_CONNECTION_LOST;
+        (void)snprintf(result->text, sizeof result->text, "the server ended the session: %s",
+                       reason);
+        return lh_code_info(result->exit_code)->retryable;
+    case LH_SESSION_FAILED:
+        result->exit_code =
+            session->close_code == LH_E_NOMEM ? LH_CODE_NO_MEMORY : LH_CODE_PROTOCOL;
+        (void)snprintf(result->text, sizeof result->text, "the session failed (%s): %s",
+                       lh_err_name(session->close_code), reason);
+        return false;
+    case LH_SESSION_BROKEN:
+    case LH_SESSION_RUNNING:
+        break;
+    }
+    result->exit_code = LH_CODE_CONNECTION_LOST;
+    (void)snprintf(result->text, sizeof result->text,
+                   "the connection was lost; the same command again goes on where it stopped");
+    return true;
+}
+
+// Runs one session on the connection. True where another attempt makes sense.
+static bool run_session(struct client *client)
+{
+    struct lh_errinfo info = {0};
+    lh_err err = start_session(client, &info);
+    bool again = false;
+
+    if (err == 0) {
+        note_peer(client);
+        err = lh_loop_add(client->loop, client->signal_fd, EPOLLIN, on_signal, client);
+    }
+    client->session_began = lh_clock_now();
+    if (err == 0)
+        err = lh_loop_run(client->loop, turn, client, &info);
+    lh_loop_remove(client->loop, client->signal_fd);
+    if (err == 0) {
+        report_session(client, lh_clock_now());
+        again = judge_session(client);
+        note_udp(client);
+        lh_meter_end_session(&client->meter, &client->result->status);
+    } else {
+        client->result->exit_code = info.exit_code != 0 ? info.exit_code : LH_CODE_INTERNAL;
+        (void)snprintf(client->result->text, sizeof client->result->text, "%s", info.text);
+    }
+    lh_session_fini(&client->session);
+    return again;
+}
+
+// --- Attempts ---
+
+// Waits; LH_E_CANCELED when a signal came.
+static lh_err pause_between(struct client *client, lh_ns pause)
+{
+    struct pollfd stop = {.fd = client->signal_fd, .events = POLLIN};
+    lh_ns until = lh_clock_now() + pause;
+
+    for (lh_ns now = lh_clock_now(); now < until; now = lh_clock_now()) {
+        report_status(client, LHCP_PHASE_RETRYING, now);
+        if (poll(&stop, 1, (int)(lh_ns_min(until - now, LH_METER_STEP) / LH_MS + 1)) > 0)
+            return LH_E_CANCELED;
+    }
+    return 0;
+}
+
+static void set_canceled(struct client *client)
+{
+    client->result->exit_code = LH_CODE_CANCELED;
+    (void)snprintf(client->result->text, sizeof client->result->text,
+                   "stopped; the same command again goes on from here");
+    client->result->resumable = true;
+}
+
+// One attempt. True where another one makes sense.
+static bool attempt(struct client *client, bool is_first)
+{
+    struct lh_errinfo info = {0};
+    bool retryable = false;
+    lh_err err;
+    bool again;
+
+    report_status(client, is_first ? LHCP_PHASE_CONNECTING : LHCP_PHASE_RETRYING, lh_clock_now());
+    err = lh_connection_open(&client->connection, client->options, client->password,
+                             client->signal_fd, &retryable, &info);
+    if (err == 0) {
+        again = run_session(client);
+    } else if (err == LH_E_CANCELED) {
+        set_canceled(client);
+        again = false;
+    } else {
+        client->result->exit_code = info.exit_code != 0 ? info.exit_code : 12;
+        (void)snprintf(client->result->text, sizeof client->result->text, "%s", info.text);
+        client->result->resumable = !is_first;
+        again = retryable && !is_first;
+    }
+    lh_connection_close(&client->connection);
+    return again && client->signals == 0;
+}
+
+static void run_attempts(struct client *client)
+{
+    lh_ns pause = BACKOFF_FIRST;
+    bool is_first = true;
+
+    client->progress_at = lh_clock_now();
+    while (attempt(client, is_first)) {
+        lh_ns now = lh_clock_now();
+        char text[LH_ERRINFO_TEXT + 64];
+        if (client->progress_at > now - pause)
+            pause = BACKOFF_FIRST; // the last session moved something
+        if (client->options->retry_timeout == 0 ||
+            now + pause > client->progress_at + client->options->retry_timeout)
+            return;
+        (void)snprintf(text, sizeof text, "%s; trying again in %u s", client->result->text,
+                       (unsigned)(pause / LH_SECOND));
+        report_notice(client, text);
+        if (pause_between(client, pause) != 0) {
+            set_canceled(client);
+            return;
+        }
+        pause = lh_ns_min(2 * pause, BACKOFF_MAX);
+        is_first = false;
+        client->result->status.retries++;
+    }
+}
+
+static lh_err take_signals(struct client *client, struct lh_errinfo *info)
+{
+    sigset_t mask;
+
+    (void)sigemptyset(&mask);
+    (void)sigaddset(&mask, SIGINT);
+    (void)sigaddset(&mask, SIGTERM);
+    (void)sigaddset(&mask, SIGHUP);
+    (void)signal(SIGPIPE, SIG_IGN);
+    if (sigprocmask(SIG_BLOCK, &mask, &client->old_mask) != 0)
+        return lh_fail_errno(info, errno, 11, "cannot block signals");
+    client->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (client->signal_fd < 0)
+        return lh_fail_errno(info, errno, 11, "cannot receive signals");
+    return 0;
+}
+
+static lh_err take_password(struct client *client, struct lh_errinfo *info)
+{
+    lh_err err = lh_password_take("ASPERA_SCP_PASS", &client->password);
+
+    if (err == LH_NONE)
+        return 0;
+    if (err != 0)
+        return lh_fail(info, err, LH_CODE_USAGE, "cannot use ASPERA_SCP_PASS: %s",
+                       err == LH_E_LIMIT ? "it is too long" : lh_err_name(err));
+    return 0;
+}
+
+int lh_client_run(const struct lhcp_options *options,
+                  const struct lhcp_report *report,
+                  struct lhcp_result *out_result)
+{
+    struct client *client = calloc(1, sizeof *client);
+    struct lh_errinfo info = {0};
+    struct lh_errinfo no_state = {0};
+    lh_err err;
+
+    *out_result = (struct lhcp_result){0};
+    if (client == NULL) {
+        (void)snprintf(out_result->text, sizeof out_result->text, "out of memory");
+        return out_result->exit_code = LH_CODE_NO_MEMORY;
+    }
+    client->options = options;
+    client->report = report;
+    client->result = out_result;
+    client->began = lh_clock_now();
+    client->signal_fd = -1;
+    client->has_state_dir =
+        lh_state_dir(client->state_dir, sizeof client->state_dir, &no_state) == 0;
+    lh_secrets_harden();
+    err = take_password(client, &info);
+    if (err == 0)
+        err = lh_loop_new(&client->loop, &info);
+    if (err == 0)
+        err = take_signals(client, &info);
+    if (err == 0) {
+        run_attempts(client);
+    } else {
+        out_result->exit_code = info.exit_code;
+        (void)snprintf(out_result->text, sizeof out_result->text, "%s", info.text);
+    }
+    report_status(client, LHCP_PHASE_ENDED, lh_clock_now());
+    if (client->signal_fd >= 0) {
+        (void)sigprocmask(SIG_SETMASK, &client->old_mask, NULL);
+        (void)close(client->signal_fd);
+    }
+    lh_loop_free(client->loop);
+    lh_password_free(client->password);
+    free(client);
+    return out_result->exit_code;
+}

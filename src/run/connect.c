@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. ssh is started and spoken to through its pipes. Where its output ends before HELLO
+// was agreed, ssh/spawn.h either starts it anew (another family of host keys) or explains the
+// failure in a person's words; HELLO then begins afresh. After the server's HELLO the possible
+// addresses for UDP are put in order: the one that sshd itself was reached at, what ssh's
+// configuration says, what the person said. Which of them works is found out by probing
+// (run/udp_lane.c).
+#include "run/connect.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/wipe.h"
+#include "file/digest.h"
+#include "lh_version.h"
+#include "sys/clock.h"
+
+#define ANSWER_TIME    (30 * LH_SECOND) // from the first byte of the server to its whole HELLO
+#define CLOSE_PATIENCE 2000             // ms that ssh gets to end by itself
+
+static struct lh_hello_info make_offer(const struct lhcp_options *options)
+{
+    static const uint8_t only[] = {
+        [LHCP_CIPHER_AES128_GCM] = LH_AEAD_AES128_GCM,
+        [LHCP_CIPHER_AES256_GCM] = LH_AEAD_AES256_GCM,
+        [LHCP_CIPHER_CHACHA20_POLY1305] = LH_AEAD_CHACHA20_POLY1305,
+    };
+    struct lh_hello_info offer = {
+        .aeads = {LH_AEAD_AES128_GCM, LH_AEAD_AES256_GCM, LH_AEAD_CHACHA20_POLY1305},
+        .aead_count = 3,
+        .digests = {LH_DIGEST_XXH3128},
+        .digest_count = 1,
+        .lanes_max = 2,
+        .block_log2_max = options->block_log2,
+        .epoch_shift_max = LH_EPOCH_SHIFT,
+        .packet_max = LH_PACKET_MAX,
+        .receive_budget = options->memory,
+        .udp_port = options->udp == LHCP_UDP_OFF ? 0 : options->udp_port,
+    };
+
+    if (options->cipher != LHCP_CIPHER_AUTO) {
+        offer.aeads[0] = only[options->cipher];
+        offer.aead_count = 1;
+    }
+    (void)snprintf(offer.software, sizeof offer.software, "longhaul %s", LH_VERSION);
+    lh_entropy_fill(offer.secret, sizeof offer.secret);
+    return offer;
+}
+
+// --- ssh ---
+
+static int messages_fd(void *user)
+{
+    return lh_ssh_messages_fd(user);
+}
+
+static void messages_ready(void *user)
+{
+    const char *text;
+    size_t len;
+    lh_err err = lh_ssh_messages_ready(user, &text, &len);
+    (void)err; // LH_EOF: the descriptor is -1 from now on
+}
+
+static int askpass_fd(void *user)
+{
+    return lh_ssh_askpass_fd(user);
+}
+
+static void askpass_ready(void *user)
+{
+    lh_ssh_askpass_ready(user);
+}
+
+static lh_err start_ssh(struct lh_connection *connection,
+                        const struct lhcp_options *options,
+                        const struct lh_password *password,
+                        struct lh_ssh_options *out_options,
+                        struct lh_errinfo *info)
+{
+    struct lh_pin pins[LHCP_FINGERPRINTS_MAX];
+
+    for (size_t i = 0; i < options->fingerprint_count; i++) {
+        if (lh_pin_parse(options->fingerprints[i], &pins[i]) != 0)
+            return lh_fail(info, LH_E_INVALID, 8,
+                           "--check-sshfp takes 40 hexadecimal digits or SHA256:..., not \"%.60s\"",
+                           options->fingerprints[i]);
+    }
+    *out_options = (struct lh_ssh_options){
+        .host = options->host,
+        .user = options->user,
+        .port = options->ssh_port,
+        .identities = options->identities,
+        .identity_count = options->identity_count,
+        .pins = pins,
+        .pin_count = options->fingerprint_count,
+        .password = password,
+        .verbose = options->verbose > 1 ? options->verbose - 1 : 0,
+    };
+    lh_err err = lh_ssh_start(out_options, &connection->ssh, info);
+    out_options->pins = NULL; // they were copied; ours go out of scope
+    out_options->pin_count = 0;
+    return err;
+}
+
+static void
+begin_handshake(struct lh_connection *connection, const struct lhcp_options *options, int stop_fd)
+{
+    struct lh_hello_info offer = make_offer(options);
+    struct lh_ssh *ssh = connection->ssh;
+
+    lh_hello_fini(&connection->hello);
+    lh_hello_init(&connection->hello, LH_ROLE_CLIENT, &offer);
+    lh_wipe(offer.secret, sizeof offer.secret);
+    connection->handshake = (struct lh_handshake){
+        .hello = &connection->hello,
+        .in_fd = lh_ssh_output_fd(ssh),
+        .out_fd = lh_ssh_input_fd(ssh),
+        .stop_fd = stop_fd,
+        .deadline = LH_NEVER, // ssh limits connecting; a person may be typing a password
+        .answer_time = ANSWER_TIME,
+        .sides = {{messages_fd, messages_ready, ssh}, {askpass_fd, askpass_ready, ssh}},
+        .side_count = 2,
+    };
+}
+
+// HELLO, on as many ssh processes as it takes.
+static lh_err greet(struct lh_connection *connection,
+                    const struct lhcp_options *options,
+                    int stop_fd,
+                    bool *out_retryable,
+                    struct lh_errinfo *info)
+{
+    for (;;) {
+        struct lh_errinfo hello_info = {0};
+        lh_err err;
+        begin_handshake(connection, options, stop_fd);
+        err = lh_handshake_run(&connection->handshake, &hello_info);
+        if (err != LH_E_CLOSED) {
+            *out_retryable = err == LH_E_TIMEOUT;
+            if (err != 0)
+                *info = hello_info;
+            return err;
+        }
+        err = lh_ssh_again(connection->ssh, info);
+        if (err != 0) {
+            *out_retryable = lh_ssh_retry_helps(connection->ssh);
+            return err;
+        }
+    }
+}
+
+// The channel's descriptors, ours from now on.
+static lh_err take_channel(struct lh_connection *connection, struct lh_errinfo *info)
+{
+    connection->in_fd = fcntl(lh_ssh_output_fd(connection->ssh), F_DUPFD_CLOEXEC, 3);
+    connection->out_fd = fcntl(lh_ssh_input_fd(connection->ssh), F_DUPFD_CLOEXEC, 3);
+    if (connection->in_fd < 0 || connection->out_fd < 0)
+        return lh_fail_errno(info, errno, 12, "cannot take over the SSH channel");
+    lh_ssh_end_input(connection->ssh); // ours is the one that counts
+    lh_ssh_login_done(connection->ssh);
+    return 0;
+}
+
+// --- UDP ---
+
+struct candidates {
+    struct lh_udp_addr list[LH_CLIENT_CANDIDATES_MAX];
+    size_t count;
+    uint16_t port;
+};
+
+static void add_candidate(struct candidates *candidates, const struct sockaddr *address, size_t len)
+{
+    struct lh_udp_addr *addr = &candidates->list[candidates->count];
+
+    if (candidates->count == LH_CLIENT_CANDIDATES_MAX || lh_udp_addr_from(address, len, addr) != 0)
+        return;
+    lh_udp_addr_set_port(addr, candidates->port);
+    if (lh_udp_addr_is_unicast(addr))
+        candidates->count++;
+}
+
+static void add_name(struct candidates *candidates, const char *name)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
+    struct addrinfo *found = NULL;
+
+    if (getaddrinfo(name, NULL, &hints, &found) != 0)
+        return;
+    for (struct addrinfo *at = found; at != NULL; at = at->ai_next)
+        add_candidate(candidates, at->ai_addr, at->ai_addrlen);
+    freeaddrinfo(found);
+}
+
+static void add_server_addresses(struct candidates *candidates,
+                                 const struct lh_session_params *params)
+{
+    for (size_t i = 0; i < params->address_count; i++) {
+        const struct lh_hello_address *address = &params->addresses[i];
+        struct sockaddr_in v4 = {.sin_family = AF_INET};
+        struct sockaddr_in6 v6 = {.sin6_family = AF_INET6};
+        if (address->family == 4) {
+            memcpy(&v4.sin_addr, address->bytes, sizeof v4.sin_addr);
+            add_candidate(candidates, (const struct sockaddr *)&v4, sizeof v4);
+        } else {
+            memcpy(&v6.sin6_addr, address->bytes, sizeof v6.sin6_addr);
+            add_candidate(candidates, (const struct sockaddr *)&v6, sizeof v6);
+        }
+    }
+}
+
+static void find_udp(struct lh_connection *connection,
+                     const struct lhcp_options *options,
+                     const struct lh_ssh_options *ssh_options)
+{
+    const struct lh_session_params *params = lh_hello_params(&connection->hello);
+    struct candidates candidates = {.port = params->udp_port};
+    struct lh_errinfo info = {0};
+    char host[LHCP_HOST_MAX + 1];
+
+    if (options->udp == LHCP_UDP_OFF) {
+        (void)snprintf(connection->udp_note, sizeof connection->udp_note, "--udp off was given");
+        return;
+    }
+    if (params->udp_port == 0) {
+        (void)snprintf(connection->udp_note, sizeof connection->udp_note,
+                       "the server could not bind UDP port %u; its log says why; try -O with "
+                       "another one",
+                       options->udp_port);
+        return;
+    }
+    add_server_addresses(&candidates, params);
+    if (lh_ssh_hostname(ssh_options, host, sizeof host) == 0)
+        add_name(&candidates, host);
+    if (options->udp_host != NULL)
+        add_name(&candidates, options->udp_host);
+    struct lh_client_config config = {.candidates = candidates.list,
+                                      .candidate_count = candidates.count};
+    if (lh_udp_client_open(&config, &connection->udp, &info) != 0)
+        (void)snprintf(connection->udp_note, sizeof connection->udp_note, "no UDP here: %.180s",
+                       info.text);
+}
+
+lh_err lh_connection_open(struct lh_connection *connection,
+                          const struct lhcp_options *options,
+                          const struct lh_password *password,
+                          int stop_fd,
+                          bool *out_retryable,
+                          struct lh_errinfo *info)
+{
+    struct lh_ssh_options ssh_options;
+    lh_err err;
+
+    *connection = (struct lh_connection){.in_fd = -1, .out_fd = -1};
+    *out_retryable = false;
+    err = start_ssh(connection, options, password, &ssh_options, info);
+    if (err == 0)
+        err = greet(connection, options, stop_fd, out_retryable, info);
+    if (err == 0)
+        err = take_channel(connection, info);
+    if (err == 0)
+        err = lh_handshake_master(&connection->hello, &connection->master, info);
+    if (err == 0)
+        find_udp(connection, options, &ssh_options);
+    return err;
+}
+
+static void close_fd(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd);
+    *fd = -1;
+}
+
+void lh_connection_close(struct lh_connection *connection)
+{
+    close_fd(&connection->in_fd);
+    close_fd(&connection->out_fd);
+    lh_udp_client_close(connection->udp);
+    connection->udp = NULL;
+    lh_ssh_close(connection->ssh, CLOSE_PATIENCE);
+    connection->ssh = NULL;
+    lh_hello_fini(&connection->hello);
+    lh_secret_fini(&connection->master);
+}

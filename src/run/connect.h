@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a host name to a session that both ends agreed on: starts ssh, exchanges HELLO, finds the
+// addresses that UDP may reach the server at.
+#ifndef LH_RUN_CONNECT_H
+#define LH_RUN_CONNECT_H
+
+#include <stdbool.h>
+
+#include "base/err.h"
+#include "control/hello.h"
+#include "crypto/keys.h"
+#include "run/handshake.h"
+#include "run/lhcp_options.h"
+#include "ssh/spawn.h"
+#include "udp/client.h"
+
+struct lh_connection {
+    struct lh_ssh *ssh; // the running ssh; owned
+    int in_fd, out_fd;  // the channel; owned until a session takes them over (then -1)
+    struct lh_hello hello;
+    struct lh_handshake handshake;
+    struct lh_secret master;
+    struct lh_udp_client *udp; // owned; NULL: no UDP (see udp_note)
+    char udp_note[LH_ERRINFO_TEXT];
+    lh_ns rtt_hint; // an upper bound of the round trip, 0 = unknown
+};
+
+// Connects. `password` (may be NULL) answers ssh's questions and must outlive the connection.
+// Blocks until the server has answered, the connection failed, or `stop_fd` became readable
+// (LH_E_CANCELED). `info` holds the ascp-compatible code and a text that says what to do.
+// *out_retryable: a later try may succeed (the network), as opposed to: never (keys, versions).
+lh_err lh_connection_open(struct lh_connection *connection,
+                          const struct lhcp_options *options,
+                          const struct lh_password *password,
+                          int stop_fd,
+                          bool *out_retryable,
+                          struct lh_errinfo *info) LH_MUST_CHECK;
+void lh_connection_close(struct lh_connection *connection); // ends ssh; harmless twice
+
+#endif

@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. sshd has authenticated the user and started us with the channel on descriptors 0
+// and 1. We answer the client's HELLO, bind the shared UDP port (a port that is not to be had only
+// means that the data goes over SSH), and then run one session until its end. Nothing of what the
+// client says is used before it has been checked, and nothing here runs with more rights than the
+// user has.
+#include "run/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "base/wipe.h"
+#include "file/digest.h"
+#include "file/state.h"
+#include "lh_version.h"
+#include "run/handshake.h"
+#include "run/session.h"
+#include "sys/clock.h"
+#include "sys/harden.h"
+
+#define SESSION_ID_TRIES 16
+
+struct server {
+    struct lh_loop *loop;
+    struct lh_hello hello;
+    struct lh_handshake handshake;
+    struct lh_port *port;
+    struct lh_session session;
+    char client_address[64]; // escaped
+    char server_address[64]; // as SSH_CONNECTION has it, "" = unknown
+    char user[64];           // escaped
+};
+
+// Standard descriptors are the session's; whatever else we open must not land on 0, 1 or 2.
+static void reserve_standard_descriptors(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= 2);
+    if (fd > 2)
+        (void)close(fd);
+}
+
+static void learn_who_is_there(struct server *server)
+{
+    // "client-ip client-port server-ip server-port", set by sshd (ssh(1)).
+    const char *connection = getenv("SSH_CONNECTION");
+    const struct passwd *account = getpwuid(getuid());
+    char client[64] = "";
+    char local[64] = "";
+
+    if (connection != NULL && sscanf(connection, "%63s %*s %63s", client, local) == 2)
+        (void)snprintf(server->server_address, sizeof server->server_address, "%s", local);
+    if (account == NULL)
+        (void)snprintf(server->user, sizeof server->user, "uid %u", (unsigned)getuid());
+    else
+        lh_escape(account->pw_name, strlen(account->pw_name), server->user, sizeof server->user);
+    lh_escape(client, strlen(client), server->client_address, sizeof server->client_address);
+    if (client[0] == '\0')
+        (void)snprintf(server->client_address, sizeof server->client_address, "unknown");
+}
+
+static struct lh_hello_info make_offer(void)
+{
+    struct lh_hello_info offer = {
+        .aeads = {LH_AEAD_AES128_GCM, LH_AEAD_AES256_GCM, LH_AEAD_CHACHA20_POLY1305},
+        .aead_count = 3,
+        .digests = {LH_DIGEST_XXH3128},
+        .digest_count = 1,
+        .lanes_max = 2,
+        .block_log2_max = LH_BLOCK_LOG2_MAX,
+        .epoch_shift_max = LH_EPOCH_SHIFT,
+        .packet_max = LH_PACKET_MAX,
+        .receive_budget = LH_MEMORY_DEFAULT,
+    };
+    (void)snprintf(offer.software, sizeof offer.software, "longhaul %s", LH_VERSION);
+    lh_entropy_fill(offer.secret, sizeof offer.secret);
+    return offer;
+}
+
+// Binds the port that the client asked for. No port is no failure: the data then goes over SSH.
+static uint32_t open_port(struct server *server, uint16_t wished)
+{
+    struct lh_port_config config = {.port = wished, .ecn = 0};
+    uint32_t id = 0;
+
+    if (server->server_address[0] != '\0' &&
+        lh_udp_addr_parse(server->server_address, wished, &config.locals[0]) == 0)
+        config.local_count = 1;
+    for (int try = 0; try < SESSION_ID_TRIES; try++) {
+        struct lh_errinfo info = {0};
+        lh_err err;
+        do {
+            lh_entropy_fill(&id, sizeof id);
+        } while (id == 0);
+        if (wished == 0)
+            return id;
+        config.session_id = id;
+        err = lh_port_open(&config, lh_clock_now(), &server->port, &info);
+        if (err == LH_AGAIN)
+            continue;
+        if (err != 0)
+            syslog(LOG_WARNING, "UDP port %u is not to be had, data goes over SSH: %s", wished,
+                   info.text);
+        return id;
+    }
+    return id;
+}
+
+static void
+own_address(const struct server *server, struct lh_hello_address *out_address, size_t *out_count)
+{
+    struct lh_udp_addr addr;
+
+    *out_count = 0;
+    if (server->server_address[0] == '\0' ||
+        lh_udp_addr_parse(server->server_address, 1, &addr) != 0)
+        return;
+    *out_count = 1;
+    if (lh_udp_addr_family(&addr) == AF_INET) {
+        out_address->family = 4;
+        memcpy(out_address->bytes, &addr.v4.sin_addr, 4);
+    } else {
+        out_address->family = 6;
+        memcpy(out_address->bytes, &addr.v6.sin6_addr, 16);
+    }
+}
+
+static lh_err greet(struct server *server, struct lh_errinfo *info)
+{
+    struct lh_hello_info offer = make_offer();
+    struct lh_hello_address address = {0};
+    size_t address_count;
+    uint32_t session_id;
+    lh_err err;
+
+    lh_hello_init(&server->hello, LH_ROLE_SERVER, &offer);
+    lh_wipe(offer.secret, sizeof offer.secret);
+    server->handshake.hello = &server->hello;
+    server->handshake.in_fd = STDIN_FILENO;
+    server->handshake.out_fd = STDOUT_FILENO;
+    server->handshake.stop_fd = -1;
+    server->handshake.deadline = lh_clock_now() + LH_SETUP_TIMEOUT;
+    err = lh_handshake_run(&server->handshake, info);
+    if (err != 0) {
+        struct lh_errinfo ignored = {0};
+        lh_err told = lh_handshake_flush(&server->handshake, &ignored);
+        (void)told; // the client may be gone; our own error says what happened
+        return err;
+    }
+    session_id = open_port(server, lh_hello_peer(&server->hello)->udp_port);
+    own_address(server, &address, &address_count);
+    lh_hello_answer(&server->hello, session_id,
+                    server->port == NULL ? 0 : lh_hello_peer(&server->hello)->udp_port, &address,
+                    address_count);
+    return lh_handshake_flush(&server->handshake, info);
+}
+
+static void on_problem(void *user, const struct lh_job_problem *problem)
+{
+    (void)user;
+    (void)problem; // the client tells the person; the log has the counts
+}
+
+static void on_finished(void *user, const struct lh_job_verdict *verdict)
+{
+    (void)user;
+    (void)verdict; // the session keeps it
+}
+
+static const struct lh_job_events job_events = {on_problem, NULL, on_finished};
+
+static lh_ns turn(void *user, lh_ns now)
+{
+    struct server *server = user;
+    lh_ns deadline = lh_session_turn(&server->session, now);
+
+    if (lh_session_is_over(&server->session))
+        lh_loop_stop(server->loop);
+    return deadline;
+}
+
+static lh_err start_session(struct server *server, struct lh_errinfo *info)
+{
+    const struct lh_session_params *params = lh_hello_params(&server->hello);
+    struct lh_secret master = {0};
+    char state_dir[LH_PATH_TEXT_MAX];
+    struct lh_errinfo no_state = {0};
+    mode_t mask = umask(0);
+    lh_err err;
+
+    (void)umask(mask);
+    err = lh_handshake_master(&server->hello, &master, info);
+    if (err != 0)
+        return err;
+    bool has_state = lh_state_dir(state_dir, sizeof state_dir, &no_state) == 0;
+    struct lh_session_config config = {
+        .loop = server->loop,
+        .params = params,
+        .master = &master,
+        .pipe_in = STDIN_FILENO,
+        .pipe_out = STDOUT_FILENO,
+        .leftover = server->handshake.leftover,
+        .leftover_len = server->handshake.leftover_len,
+        .udp_port = server->port,
+        .cc = &lh_cc_lt,
+        .state_dir = has_state ? state_dir : NULL,
+        .umask = mask,
+        .events = &job_events,
+        .user = server,
+    };
+    server->port = NULL; // the session's now
+    err = lh_session_init(&server->session, &config, lh_clock_now(), info);
+    lh_secret_fini(&master);
+    return err;
+}
+
+static const char *end_name(const struct lh_session *session)
+{
+    if (session->end == LH_SESSION_FINISHED)
+        return session->verdict_code == 0 ? "complete" : "incomplete";
+    if (session->end == LH_SESSION_CLOSED)
+        return "closed";
+    return session->end == LH_SESSION_BROKEN ? "lost" : "failed";
+}
+
+static void log_end(const struct server *server, lh_ns began)
+{
+    const struct lh_session *session = &server->session;
+    struct lh_job_status status = {0};
+    struct lh_lane_stats udp = {0};
+    struct lh_lane_stats ssh = {0};
+    char reason[160];
+
+    if (session->job != NULL)
+        lh_job_status(session->job, &status);
+    if (session->has_udp)
+        lh_transport_lane_stats(session->transport, LH_LANE_UDP, &udp);
+    lh_transport_lane_stats(session->transport, LH_LANE_SSH, &ssh);
+    lh_escape(session->reason, strlen(session->reason), reason, sizeof reason);
+    syslog(LOG_INFO,
+           "session stop user=%s address=%s result=%s code=%d files=%llu failed=%llu bytes=%llu "
+           "udp_bytes=%llu ssh_bytes=%llu lane=%s seconds=%.1f reason=\"%s\"",
+           server->user, server->client_address, end_name(session),
+           session->is_finished ? session->verdict_code : session->close_code,
+           (unsigned long long)status.files_done, (unsigned long long)status.files_failed,
+           (unsigned long long)status.bytes_verified,
+           (unsigned long long)(udp.bytes_sent + udp.bytes_received),
+           (unsigned long long)(ssh.bytes_sent + ssh.bytes_received),
+           session->was_udp_up ? "udp" : "ssh",
+           (double)lh_ns_since(lh_clock_now(), began) / (double)LH_SECOND, reason);
+}
+
+static lh_err serve(struct server *server, struct lh_errinfo *info)
+{
+    lh_ns began = lh_clock_now();
+    lh_err err = greet(server, info);
+
+    if (err == 0)
+        err = start_session(server, info);
+    if (err != 0)
+        return err;
+    syslog(LOG_INFO, "session start user=%s address=%s id=%08x udp=%s", server->user,
+           server->client_address, lh_hello_params(&server->hello)->session_id,
+           server->session.has_udp ? "yes" : "no");
+    err = lh_loop_run(server->loop, turn, server, info);
+    log_end(server, began);
+    if (err == 0 &&
+        (server->session.end == LH_SESSION_BROKEN || server->session.end == LH_SESSION_FAILED))
+        err = LH_E_CLOSED;
+    return err;
+}
+
+int lh_server_run(void)
+{
+    LH_CLEANUP(lh_loop_freep) struct lh_loop *loop = NULL;
+    struct server *server = calloc(1, sizeof *server);
+    struct lh_errinfo info = {0};
+    lh_err err;
+
+    if (server == NULL)
+        return 1;
+    reserve_standard_descriptors();
+    lh_secrets_harden();
+    (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGHUP, SIG_IGN); // the end of the SSH connection shows as end of file
+    openlog("lhserver", LOG_PID, LOG_LOCAL2);
+    learn_who_is_there(server);
+    if (getuid() == 0)
+        syslog(LOG_WARNING, "running as root for %s: give transfer users accounts of their own",
+               server->client_address);
+    err = lh_loop_new(&loop, &info);
+    if (err == 0) {
+        server->loop = loop;
+        err = serve(server, &info);
+    }
+    if (err != 0 && info.text[0] != '\0') {
+        syslog(LOG_ERR, "session failed user=%s address=%s: %s", server->user,
+               server->client_address, info.text);
+        (void)fprintf(stderr, "lhserver: %s\n", info.text);
+    }
+    lh_session_fini(&server->session);
+    lh_port_close(server->port);
+    lh_hello_fini(&server->hello);
+    free(server);
+    return err == 0 ? 0 : 1;
+}

@@ -1,0 +1,401 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. The loop's handlers (pipe, sockets, disk work) feed the transport and the job; both
+// only note what there is to do. Once all handlers of a turn have run, lh_session_turn lets the
+// transport's deadlines fire and moves packets into lanes. Lane 0 exists from the start, so the
+// job's first messages leave with the first turn.
+//
+// The end. The job comes to a verdict on both sides; the client then closes the transport, the
+// server waits for that. CLOSE is repeated by the transport for a moment, so the session lingers
+// until the pipe has taken everything. A session whose SSH channel dies goes on over UDP for a
+// while (LH_ORPHAN_MAX) as long as it hears the other side; one that hears nothing ends within
+// LH_ORPHAN_SILENT, so that a killed client's server lets go of the journal soon.
+#include "run/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#include "base/assert.h"
+#include "base/math.h"
+#include "sys/clock.h"
+
+#define DISK_THREADS 2
+#define LINGER_MAX   LH_SECOND
+
+// --- The job's channel is the transport ---
+
+static lh_err channel_send_block(void *ctx, uint8_t *data, size_t len, uint32_t *out_block)
+{
+    return lh_transport_send_block(ctx, data, len, out_block);
+}
+
+static void channel_block_release(void *ctx, uint32_t block)
+{
+    lh_transport_block_release(ctx, block);
+}
+
+static lh_err channel_stream_write(void *ctx, const void *data, size_t len)
+{
+    return lh_transport_stream_write(ctx, data, len);
+}
+
+static void channel_stream_consumed(void *ctx, size_t len)
+{
+    lh_transport_stream_consumed(ctx, len);
+}
+
+// --- The transport's events go to the job ---
+
+static void on_block(void *user, uint32_t block, uint8_t *data, size_t len)
+{
+    struct lh_session *session = user;
+    if (session->job != NULL)
+        lh_job_on_block(session->job, block, data, len);
+    else
+        lh_transport_block_release(session->transport, block);
+}
+
+static void on_block_acked(void *user, uint32_t block, uint8_t *data, size_t len)
+{
+    struct lh_session *session = user;
+    LH_ASSERT(session->job != NULL); // who else would have sent it
+    lh_job_on_block_acked(session->job, block, data, len);
+}
+
+static void on_stream(void *user, const uint8_t *data, size_t len)
+{
+    struct lh_session *session = user;
+    if (session->job != NULL)
+        lh_job_on_stream(session->job, data, len);
+    else
+        lh_transport_stream_consumed(session->transport, len);
+}
+
+static void on_writable(void *user)
+{
+    struct lh_session *session = user;
+    if (session->job != NULL)
+        lh_job_on_writable(session->job);
+}
+
+static void on_lane_state(void *user, uint8_t lane, enum lh_lane_state state)
+{
+    struct lh_session *session = user;
+
+    if (lane == LH_LANE_UDP && session->has_udp) {
+        session->was_udp_up |= state == LH_LANE_UP;
+        lh_udp_lane_on_state(&session->udp, state, lh_loop_now(session->loop));
+    }
+    if (lane == LH_LANE_SSH && state == LH_LANE_DEAD) {
+        session->orphaned_since = lh_loop_now(session->loop);
+        session->heard_at = session->orphaned_since;
+    }
+}
+
+static void on_closed(void *user, int code, const char *reason, size_t reason_len)
+{
+    struct lh_session *session = user;
+    size_t len = LH_MIN(reason_len, sizeof session->reason - 1);
+
+    if (session->end != LH_SESSION_RUNNING || session->is_closing)
+        return;
+    session->close_code = code;
+    if (session->is_finished && code >= 0) {
+        session->end = LH_SESSION_FINISHED;
+        return;
+    }
+    memcpy(session->reason, reason, len);
+    session->reason[len] = '\0';
+    if (code >= 0)
+        session->end = LH_SESSION_CLOSED;
+    else
+        session->end = code == LH_E_TIMEOUT ? LH_SESSION_BROKEN : LH_SESSION_FAILED;
+}
+
+static const struct lh_transport_events transport_events = {
+    on_block, on_block_acked, on_stream, on_writable, on_lane_state, on_closed,
+};
+
+// --- The job's events pass through to the caller ---
+
+static void pass_problem(void *user, const struct lh_job_problem *problem)
+{
+    struct lh_session *session = user;
+    session->events->on_problem(session->user, problem);
+}
+
+static void pass_file(void *user, const struct lh_job_file *file)
+{
+    struct lh_session *session = user;
+    if (session->events->on_file != NULL)
+        session->events->on_file(session->user, file);
+}
+
+static void on_job_finished(void *user, const struct lh_job_verdict *verdict)
+{
+    struct lh_session *session = user;
+    size_t len = strnlen(verdict->text, sizeof session->reason - 1);
+
+    session->is_finished = true;
+    session->verdict_code = verdict->code;
+    session->verdict_resumable = verdict->resumable;
+    session->counts = verdict->counts;
+    memcpy(session->reason, verdict->text, len);
+    session->reason[len] = '\0';
+    session->events->on_finished(session->user, verdict);
+    // A server waits for the client's CLOSE, unless it is the server that cannot go on.
+    if (session->is_client || verdict->err != 0)
+        lh_session_close(session, verdict->code, session->reason, lh_loop_now(session->loop));
+}
+
+static void on_disk_work_done(void *user, uint32_t events, lh_ns now)
+{
+    struct lh_session *session = user;
+    (void)events;
+    (void)now;
+    (void)lh_ioq_reap(session->ioq);
+}
+
+// --- Making one ---
+
+static lh_err make_transport(struct lh_session *session,
+                             const struct lh_session_config *config,
+                             lh_ns now,
+                             struct lh_errinfo *info)
+{
+    const struct lh_session_params *params = config->params;
+    struct lh_transport_config transport = {
+        .is_client = params->is_client,
+        .session_id = params->session_id,
+        .aead = lh_aead_by_id(params->aead),
+        .master = *config->master,
+        .epoch_shift = params->epoch_shift,
+        .block_max = ((uint32_t)1 << params->block_log2) + LH_BLOCK_HEADER_MAX,
+        .receive_budget = params->own_receive_budget,
+        .rtt_hint = config->rtt_hint,
+        .events = &transport_events,
+        .user = session,
+    };
+    struct lh_lane_config lane = {.lane = LH_LANE_SSH,
+                                  .cc = &lh_cc_pipe,
+                                  .payload_max = LH_SSH_FRAME_MAX,
+                                  .inflight_max = LH_SSH_PIPE_EARLY};
+    lh_err err;
+
+    LH_ASSERT(transport.aead != NULL);
+    lh_entropy_fill(&transport.seed, sizeof transport.seed);
+    err = lh_transport_new(&transport, now, &session->transport);
+    lh_secret_fini(&transport.master);
+    if (err == 0)
+        err = lh_transport_add_lane(session->transport, &lane, now);
+    if (err != 0)
+        return lh_fail(info, err, 11, "cannot set up the transport: %s", lh_err_name(err));
+    session->channel =
+        (struct lh_channel){session->transport, channel_send_block, channel_block_release,
+                            channel_stream_write, channel_stream_consumed};
+    return 0;
+}
+
+static lh_err make_udp_lane(struct lh_session *session,
+                            const struct lh_session_config *config,
+                            lh_ns now,
+                            struct lh_errinfo *info)
+{
+    lh_err err;
+
+    if (config->udp_client == NULL && config->udp_port == NULL)
+        return 0;
+    err =
+        lh_udp_lane_init(&session->udp, session->loop, config->udp_client, config->udp_port, info);
+    if (err != 0)
+        return err;
+    session->has_udp = true;
+    struct lh_lane_config lane = {.lane = LH_LANE_UDP,
+                                  .cc = config->cc,
+                                  .limits = config->limits,
+                                  .payload_max = config->params->packet_max};
+    err = lh_udp_lane_start(&session->udp, session->transport, &lane, now);
+    if (err != 0)
+        return lh_fail(info, err, 14, "cannot set up the UDP lane: %s", lh_err_name(err));
+    return 0;
+}
+
+static lh_err make_job(struct lh_session *session,
+                       const struct lh_session_config *config,
+                       struct lh_errinfo *info)
+{
+    if (config->params->is_client && config->request == NULL)
+        return 0;
+    session->job_events = (struct lh_job_events){pass_problem, pass_file, on_job_finished};
+    session->host = (struct lh_job_host){
+        .channel = &session->channel,
+        .ioq = session->ioq,
+        .block_size = (uint32_t)1 << config->params->block_log2,
+        .state_dir = config->state_dir,
+        .umask = config->umask,
+        .events = &session->job_events,
+        .user = session,
+    };
+    if (config->params->is_client)
+        return lh_job_new_client(&session->host, config->request, &session->job, info);
+    return lh_job_new_server(&session->host, &session->job, info);
+}
+
+lh_err lh_session_init(struct lh_session *session,
+                       const struct lh_session_config *config,
+                       lh_ns now,
+                       struct lh_errinfo *info)
+{
+    lh_err err;
+
+    *session = (struct lh_session){.loop = config->loop,
+                                   .events = config->events,
+                                   .user = config->user,
+                                   .is_client = config->params->is_client,
+                                   .heard_at = now};
+    err = lh_pipe_lane_init(&session->pipe, config->loop, config->pipe_in, config->pipe_out, info);
+    if (err == 0)
+        err = lh_ioq_new(DISK_THREADS, &session->ioq, info);
+    if (err == 0)
+        err =
+            lh_loop_add(config->loop, lh_ioq_fd(session->ioq), EPOLLIN, on_disk_work_done, session);
+    if (err == 0)
+        err = make_transport(session, config, now, info);
+    if (err == 0)
+        err = make_udp_lane(session, config, now, info);
+    if (!session->has_udp) {
+        lh_udp_client_close(config->udp_client);
+        lh_port_close(config->udp_port);
+    }
+    if (err == 0)
+        err = make_job(session, config, info);
+    if (err == 0)
+        err = lh_pipe_lane_start(&session->pipe, session->transport, config->leftover,
+                                 config->leftover_len, now);
+    if (err != 0) {
+        lh_session_fini(session);
+        return lh_fail(info, err, 11, "cannot set up the session: %s", lh_err_name(err));
+    }
+    if (session->job != NULL)
+        lh_job_start(session->job);
+    return 0;
+}
+
+void lh_session_fini(struct lh_session *session)
+{
+    if (session->ioq != NULL) {
+        lh_loop_remove(session->loop, lh_ioq_fd(session->ioq));
+        lh_ioq_free(session->ioq); // waits for running tasks, which use the job
+        session->ioq = NULL;
+    }
+    if (session->has_udp)
+        lh_udp_lane_fini(&session->udp);
+    session->has_udp = false;
+    lh_pipe_lane_fini(&session->pipe);
+    lh_transport_free(session->transport);
+    session->transport = NULL;
+    lh_job_free(session->job);
+    session->job = NULL;
+}
+
+// --- Running ---
+
+// Notes when the other side was last heard, by the count of authenticated packets.
+static void listen_for_life(struct lh_session *session, lh_ns now)
+{
+    uint64_t packets = 0;
+
+    for (uint8_t lane = 0; lane <= LH_LANE_UDP; lane++) {
+        struct lh_lane_stats stats;
+        if (lane == LH_LANE_UDP && !session->has_udp)
+            continue;
+        lh_transport_lane_stats(session->transport, lane, &stats);
+        packets += stats.packets_received;
+    }
+    if (packets != session->heard_packets) {
+        session->heard_packets = packets;
+        session->heard_at = now;
+    }
+}
+
+static void check_orphan(struct lh_session *session, lh_ns now)
+{
+    if (session->orphaned_since == 0 || session->end != LH_SESSION_RUNNING)
+        return;
+    if (session->is_finished && !session->is_closing) {
+        session->end = LH_SESSION_FINISHED; // a server whose client hung up after the verdict
+        return;
+    }
+    if (now >= session->orphaned_since + LH_ORPHAN_MAX ||
+        now >= session->heard_at + LH_ORPHAN_SILENT)
+        session->end = LH_SESSION_BROKEN;
+}
+
+static bool has_lingered(const struct lh_session *session, lh_ns now)
+{
+    size_t waiting = 0;
+
+    if (now >= session->closing_since + LINGER_MAX || session->pipe.is_broken)
+        return true;
+    (void)lh_frame_writer_pending(&session->pipe.writer, &waiting);
+    return waiting == 0 && lh_transport_next_deadline(session->transport) == LH_NEVER;
+}
+
+lh_ns lh_session_turn(struct lh_session *session, lh_ns now)
+{
+    lh_ns deadline;
+
+    if (session->has_udp)
+        lh_udp_lane_on_deadline(&session->udp, now);
+    if (lh_transport_next_deadline(session->transport) <= now)
+        lh_transport_on_deadline(session->transport, now);
+    if (session->has_udp)
+        lh_udp_lane_flush(&session->udp, now);
+    lh_pipe_lane_flush(&session->pipe, now);
+    if (session->orphaned_since != 0) {
+        listen_for_life(session, now);
+        check_orphan(session, now);
+    }
+    if (session->is_closing && has_lingered(session, now))
+        session->end = session->is_finished ? LH_SESSION_FINISHED : LH_SESSION_CLOSED;
+
+    deadline = lh_transport_next_deadline(session->transport);
+    if (session->has_udp)
+        deadline = lh_ns_min(deadline, lh_udp_lane_next_deadline(&session->udp));
+    if (session->is_closing || session->orphaned_since != 0)
+        deadline = lh_ns_min(deadline, now + 100 * LH_MS);
+    return deadline;
+}
+
+bool lh_session_is_over(const struct lh_session *session)
+{
+    return session->end != LH_SESSION_RUNNING;
+}
+
+void lh_session_cancel(struct lh_session *session, lh_ns now)
+{
+    if (session->job != NULL && !session->is_finished)
+        lh_job_cancel(session->job);
+    else
+        lh_session_close(session, 0, "", now);
+}
+
+void lh_session_close(struct lh_session *session, int code, const char *reason, lh_ns now)
+{
+    if (session->is_closing || session->end != LH_SESSION_RUNNING)
+        return;
+    session->is_closing = true;
+    session->closing_since = now;
+    session->close_code = code;
+    lh_transport_close(session->transport, code, reason, now);
+}
+
+uint8_t lh_session_data_lane(const struct lh_session *session)
+{
+    if (session->has_udp && lh_transport_lane_state(session->transport, LH_LANE_UDP) == LH_LANE_UP)
+        return LH_LANE_UDP;
+    if (lh_transport_lane_state(session->transport, LH_LANE_SSH) == LH_LANE_UP)
+        return LH_LANE_SSH;
+    return LH_LANES_MAX;
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// One end of an established session: transport, lanes and job, joined on an event loop. The same on
+// both sides; what differs (who started ssh, who retries, who logs) is in run/client.c and
+// run/server.c.
+//
+// Life: init, start, then lh_session_turn in every turn of the loop until lh_session_is_over; then
+// lh_session_end tells what became of it; fini.
+#ifndef LH_RUN_SESSION_H
+#define LH_RUN_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/time.h"
+#include "control/hello.h"
+#include "run/loop.h"
+#include "run/pipe_lane.h"
+#include "run/udp_lane.h"
+#include "transfer/job.h"
+#include "transport/transport.h"
+
+#define LH_LANE_UDP 1 // the one UDP lane there is until there are more
+
+// How long a session that lost its SSH channel goes on while its UDP lane is heard, and how long
+// without hearing anything (the other side was killed).
+#define LH_ORPHAN_MAX    (120 * LH_SECOND)
+#define LH_ORPHAN_SILENT (3 * LH_SECOND)
+
+enum lh_session_end {
+    LH_SESSION_RUNNING,
+    LH_SESSION_FINISHED, // the job came to its verdict
+    LH_SESSION_CLOSED,   // the other side closed it before, with a code and a reason
+    LH_SESSION_BROKEN,   // lost: nothing heard any more. Trying again may help
+    LH_SESSION_FAILED    // a protocol error, a forged flood, no memory: trying again would not help
+};
+
+struct lh_session_config {
+    struct lh_loop *loop;
+    const struct lh_session_params *params;
+    const struct lh_secret *master;
+    lh_ns rtt_hint; // 0 = unknown
+
+    int pipe_in, pipe_out; // taken over
+    const void *leftover;  // bytes behind HELLO
+    size_t leftover_len;
+    struct lh_udp_client *udp_client; // taken over; NULL on a server, or where UDP is off
+    struct lh_port *udp_port;         // taken over; NULL on a client, or where the port is not ours
+
+    const struct lh_cc_type *cc; // of the UDP lane
+    struct lh_cc_limits limits;
+
+    const struct lh_job_request
+        *request;          // client: what to do; NULL = nothing (a check), or a server
+    const char *state_dir; // for the journal; NULL = no resume
+    mode_t umask;
+    const struct lh_job_events *events; // on_finished is called too
+    void *user;
+};
+
+struct lh_session {
+    struct lh_loop *loop;
+    struct lh_transport *transport;
+    struct lh_pipe_lane pipe;
+    struct lh_udp_lane udp;
+    bool has_udp;
+    bool was_udp_up; // data crossed UDP at some time
+    struct lh_ioq *ioq;
+    struct lh_channel channel;
+    struct lh_job *job;
+    struct lh_job_host host;
+    struct lh_job_events job_events; // ours, in front of the caller's
+    const struct lh_job_events *events;
+    void *user;
+    bool is_client;
+
+    enum lh_session_end end;
+    bool is_closing; // CLOSE is under way
+    lh_ns closing_since;
+    bool is_finished; // the verdict is there
+    uint16_t verdict_code;
+    bool verdict_resumable;
+    struct lh_job_counts counts;
+    int close_code;
+    char reason[LH_REASON_MAX + 1]; // from the verdict or the peer; not escaped
+    lh_ns orphaned_since;           // lane 0 died; 0 = it lives
+    lh_ns heard_at;                 // last authenticated packet
+    uint64_t heard_packets;
+};
+
+// Takes over pipes and sockets, also on failure. LH_E_*: `info` says why.
+lh_err lh_session_init(struct lh_session *session,
+                       const struct lh_session_config *config,
+                       lh_ns now,
+                       struct lh_errinfo *info) LH_MUST_CHECK;
+void lh_session_fini(struct lh_session *session); // harmless twice
+
+// One turn of the loop: deadlines, sends. Returns the next deadline.
+lh_ns lh_session_turn(struct lh_session *session, lh_ns now);
+bool lh_session_is_over(const struct lh_session *session);
+// Ends in good order: cancels the job; the verdict (code 28) follows.
+void lh_session_cancel(struct lh_session *session, lh_ns now);
+// Closes without a job (check), code 0.
+void lh_session_close(struct lh_session *session, int code, const char *reason, lh_ns now);
+
+// Which way data goes now: LH_LANE_UDP, LH_LANE_SSH, or LH_LANES_MAX for none.
+uint8_t lh_session_data_lane(const struct lh_session *session);
+
+#endif

@@ -1,0 +1,186 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Many sessions of many users on one UDP port, some of them stopped, strangers on the port, a NAT that forgets."""
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import harness as h
+
+PORT = 33001
+USERS = 10
+SESSIONS = 50
+STOPPED = 5
+SIZE = 2 << 20
+
+
+class Nat(threading.Thread):
+    """A user-space NAT for one UDP flow: what comes to 127.0.0.9 goes on from a port of its own, until rebind()."""
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.inside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.inside.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.inside.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        self.inside.bind(("127.0.0.9", PORT))
+        self.outside = self._outside()
+        self.client = None
+        self.forwarded = 0
+        self.forwarded_after_rebind = 0
+        self.rebound = False
+        self.stopped = False
+
+    @staticmethod
+    def _outside():
+        outside = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        outside.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+        outside.connect(("127.0.0.1", PORT))
+        return outside
+
+    def rebind(self):
+        old, self.outside = self.outside, self._outside()
+        old.close()
+        self.rebound = True
+
+    def run(self):
+        while not self.stopped:
+            ready, _, _ = select.select([self.inside, self.outside], [], [], 0.05)
+            for sock in ready:
+                try:
+                    self._pass(sock)
+                except (ConnectionRefusedError, OSError):
+                    pass  # closed by rebind, or nobody there yet
+
+    def _pass(self, sock):
+        if sock is self.inside:
+            data, self.client = sock.recvfrom(65536)
+            self.outside.send(data)
+            self.forwarded += 1
+            self.forwarded_after_rebind += self.rebound
+        elif self.client is not None:
+            self.inside.sendto(sock.recv(65536), self.client)
+
+
+def need_root():
+    if os.geteuid() != 0:
+        raise h.Skip("needs root to be several users")
+
+
+def as_user(uid):
+    return ["setpriv", "--reuid=%d" % uid, "--regid=%d" % uid, "--clear-groups"]
+
+
+def place_for(uid, base):
+    place = h.Place(directory=base)
+    h.write(os.path.join(place.local, "file"), h.incompressible(SIZE, uid))
+    subprocess.run(["chown", "-R", "%d:%d" % (uid, uid), place.root], check=True)
+    return place
+
+
+def hold_port(uid):
+    """An unrelated program of another user on the same port, which never reads."""
+    code = ("import socket,sys,time\n"
+            "s=socket.socket(socket.AF_INET,socket.SOCK_DGRAM)\n"
+            "s.setsockopt(socket.SOL_SOCKET,socket.SO_REUSEADDR,1)\n"
+            "s.bind(('0.0.0.0',%d))\nprint('held',flush=True)\ntime.sleep(600)\n" % PORT)
+    process = subprocess.Popen([*as_user(uid), sys.executable, "-c", code], stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"held\n"
+    return process
+
+
+def test_50_sessions_of_10_users_share_the_port_with_5_stopped_and_a_stranger_on_it():
+    need_root()
+    base = h.tempfile.mkdtemp(prefix="lh-crowd-")
+    os.chmod(base, 0o755)
+    stranger = hold_port(29999)
+    places, processes, stopped = [], [], []
+    try:
+        for index in range(SESSIONS):
+            uid = 20000 + index % USERS
+            place = place_for(uid, base)
+            places.append(place)
+            processes.append(subprocess.Popen([*as_user(uid), h.LHCP, "--retry-timeout", "0", "file", "host:copy"],
+                                              cwd=place.local, env=place.env, stdin=subprocess.DEVNULL,
+                                              stdout=subprocess.PIPE, stderr=subprocess.PIPE))
+            if index % (SESSIONS // STOPPED) == 0:
+                pid = place.server_pid()
+                os.kill(pid, signal.SIGSTOP)  # in the middle of set-up, perhaps with the port bound last
+                stopped.append((index, pid))
+        over_udp = 0
+        for index, process in enumerate(processes):
+            if any(index == number for number, _ in stopped):
+                continue
+            out, err = process.communicate(timeout=120)
+            assert process.returncode == 0, (index, err.decode())
+            over_udp += b"UDP" in out + err
+            h.assert_same(os.path.join(places[index].local, "file"), os.path.join(places[index].remote, "copy"))
+        print("# %d of %d sessions went over UDP" % (over_udp, SESSIONS - STOPPED))
+        assert over_udp >= 0.9 * (SESSIONS - STOPPED)
+        for index, pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        for index, _ in stopped:
+            out, err = processes[index].communicate(timeout=120)
+            assert processes[index].returncode == 0, (index, err.decode())
+            h.assert_same(os.path.join(places[index].local, "file"), os.path.join(places[index].remote, "copy"))
+    finally:
+        for _, pid in stopped:
+            h.kill_hard(pid)
+        for process in processes:
+            process.kill()
+        stranger.kill()
+        for place in places:
+            place.__exit__()
+        h.shutil.rmtree(base, ignore_errors=True)
+
+
+def test_a_nat_that_rebinds_in_the_middle_costs_nothing_but_a_moment():
+    nat = Nat()
+    nat.start()
+    try:
+        with h.Place() as place:
+            h.write(os.path.join(place.local, "file"), h.incompressible(16 << 20, 77))
+            place.env.update(LH_FAKE_HOSTNAME="127.0.0.9", LH_FAKE_CONNECTION="203.0.113.5 5000 198.51.100.7 33001")
+            process = place.start("-l", "50m", "file", "host:copy")
+            time.sleep(1.2)
+            assert nat.forwarded > 100, "the data does not cross the NAT"
+            nat.rebind()
+            out, err = process.communicate(timeout=60)
+            assert process.returncode == 0, err.decode()
+            h.assert_same(os.path.join(place.local, "file"), os.path.join(place.remote, "copy"))
+            # At least half of the file still went over UDP after the rebinding.
+            assert nat.forwarded_after_rebind > (8 << 20) / 9216, (nat.forwarded, nat.forwarded_after_rebind)
+    finally:
+        nat.stopped = True
+
+
+def test_junk_from_anywhere_and_from_the_peers_own_address_changes_nothing():
+    count = int(os.environ.get("LH_JUNK", "100000"))
+    with h.Place() as place:
+        h.write(os.path.join(place.local, "file"), h.incompressible(24 << 20, 78))
+        process = place.start("-l", "40m", "file", "host:copy")
+        time.sleep(0.8)
+        flooder = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        flooder.settimeout(0)
+        rng = h.random.Random(5)
+        junk = [rng.randbytes(rng.choice([1, 11, 12, 27, 28, 29, 200, 1400])) for _ in range(500)]
+        for number in range(count):
+            try:
+                flooder.sendto(junk[number % len(junk)], ("127.0.0.1", PORT))
+            except (BlockingIOError, ConnectionRefusedError):
+                pass
+        try:
+            answer = flooder.recv(65536)
+        except (BlockingIOError, ConnectionRefusedError):
+            answer = None
+        assert answer is None, "junk was answered"
+        _, err = process.communicate(timeout=120)
+        assert process.returncode == 0, err.decode()
+        h.assert_same(os.path.join(place.local, "file"), os.path.join(place.remote, "copy"))
+
+
+if __name__ == "__main__":
+    h.main(sys.modules[__name__], "crowd")

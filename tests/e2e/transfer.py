@@ -1,0 +1,195 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trees and files both ways, the destination rule, what is skipped, what fails and how it is said."""
+import os
+import subprocess
+import sys
+import time
+
+import harness as h
+
+
+def test_a_tree_goes_up_and_comes_back_identical():
+    with h.Place() as place:
+        h.make_tree(os.path.join(place.local, "tree"))
+        place.run("-p", "-d", "tree", "host:up")
+        h.assert_same(os.path.join(place.local, "tree"), os.path.join(place.remote, "up/tree"), attributes=True)
+        place.run("-p", "-d", "host:up/tree", "back")
+        h.assert_same(os.path.join(place.local, "tree"), os.path.join(place.local, "back/tree"), attributes=True)
+        assert h.partials(place.remote) == [] and h.partials(place.local) == []
+
+
+def test_data_crosses_udp():
+    with h.Place() as place:
+        h.write(os.path.join(place.local, "file"), h.incompressible(20 << 20, 1))
+        before = h.udp_datagrams()
+        place.run("file", "host:copy")
+        # 20 MiB in packets of at most 9,216 bytes; the SSH pipe is no network at all here.
+        assert h.udp_datagrams() - before >= 0.95 * (20 << 20) / 9216
+
+
+def test_without_udp_everything_goes_over_ssh_and_it_says_so():
+    with h.Place() as place:
+        h.write(os.path.join(place.local, "file"), h.incompressible(3 << 20, 1))
+        before = h.udp_datagrams()
+        _, out, err = place.run("--udp", "off", "file", "host:copy")
+        assert h.udp_datagrams() == before
+        h.assert_in("SSH", out + err)
+        h.assert_same(os.path.join(place.local, "file"), os.path.join(place.remote, "copy"))
+
+
+def test_the_same_command_again_sends_nothing():
+    with h.Place() as place:
+        h.make_tree(os.path.join(place.local, "tree"), large=2)
+        place.run("-d", "tree", "host:up")
+        before = h.udp_bytes()
+        place.run("-d", "tree", "host:up")
+        assert h.udp_bytes() - before < 1 << 20
+        h.assert_same(os.path.join(place.local, "tree"), os.path.join(place.remote, "up/tree"))
+
+
+def test_a_changed_file_is_sent_again_and_only_its_changed_blocks():
+    with h.Place() as place:
+        data = bytearray(h.incompressible(16 << 20, 7))
+        source = os.path.join(place.local, "file")
+        h.write(source, data)
+        place.run("file", "host:copy")
+        data[5 << 20] ^= 1
+        h.write(source, data)
+        before = h.udp_bytes()
+        place.run("file", "host:copy")
+        h.assert_same(source, os.path.join(place.remote, "copy"))
+        assert h.udp_bytes() - before < 4 << 20
+
+
+def test_a_target_changed_behind_our_back_is_mended():
+    with h.Place() as place:
+        source, target = os.path.join(place.local, "file"), os.path.join(place.remote, "copy")
+        h.write(source, h.incompressible(6 << 20, 9))
+        place.run("file", "host:copy")
+        info = os.stat(target)
+        with open(target, "r+b") as file:
+            file.seek(3 << 20)
+            file.write(b"tampered")
+        os.utime(target, ns=(info.st_atime_ns, info.st_mtime_ns))
+        place.run("file", "host:copy")
+        h.assert_same(source, target)
+
+
+def test_destination_missing_without_d_is_refused_and_says_d():
+    with h.Place() as place:
+        h.write(os.path.join(place.local, "a"), b"1")
+        h.write(os.path.join(place.local, "b"), b"2")
+        _, _, err = place.run("a", "b", "host:missing", expect=1)
+        h.assert_in("-d", err)
+        assert not os.path.exists(os.path.join(place.remote, "missing"))
+
+
+def test_a_missing_source_is_named_and_the_others_arrive():
+    with h.Place() as place:
+        h.write(os.path.join(place.local, "there"), b"1")
+        _, _, err = place.run("-d", "gone", "there", "host:up", expect=1)
+        h.assert_in("gone", err)
+        h.assert_same(os.path.join(place.local, "there"), os.path.join(place.remote, "up/there"))
+
+
+def test_an_unreadable_file_is_named_and_the_rest_goes_on():
+    if os.geteuid() != 0:
+        prefix = []
+    else:
+        prefix = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    with h.Place() as place:
+        tree = os.path.join(place.local, "tree")
+        for index in range(5):
+            h.write(os.path.join(tree, "f%d" % index), b"content %d" % index)
+        os.chmod(os.path.join(tree, "f2"), 0)
+        if prefix:
+            subprocess.run(["chown", "-R", "65534:65534", place.root], check=True)
+        process = subprocess.run([*prefix, h.LHCP, "-d", "tree", "host:up"], cwd=place.local, env=place.env,
+                                 capture_output=True, timeout=60)
+        assert process.returncode == 1, process.stderr
+        h.assert_in("f2", process.stderr.decode())
+        assert sorted(os.listdir(os.path.join(place.remote, "up/tree"))) == ["f0", "f1", "f3", "f4"]
+
+
+def test_a_full_disk_says_how_much_is_needed_and_resumes_when_there_is_space():
+    if os.geteuid() != 0:
+        raise h.Skip("needs root to mount a small file system")
+    with h.Place() as place:
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", place.remote], check=True)
+        try:
+            h.write(os.path.join(place.remote, "ballast"), b"\0" * (16 << 20))
+            h.write(os.path.join(place.local, "file"), h.incompressible(12 << 20, 3))
+            _, _, err = place.run("--retry-timeout", "0", "file", "host:copy", expect=1)
+            h.assert_in("space", err)
+            h.assert_in("error 25", err)
+            assert not os.path.exists(os.path.join(place.remote, "copy"))
+            os.unlink(os.path.join(place.remote, "ballast"))
+            place.run("file", "host:copy")
+            h.assert_same(os.path.join(place.local, "file"), os.path.join(place.remote, "copy"))
+        finally:
+            subprocess.run(["umount", place.remote], check=True)
+
+
+def test_a_file_that_grows_while_it_is_read_is_never_reported_complete_with_mixed_content():
+    with h.Place() as place:
+        source = os.path.join(place.local, "growing")
+        h.write(source, h.incompressible(30 << 20, 4))
+        process = place.start("-l", "100m", "growing", "host:copy")
+        for _ in range(8):
+            time.sleep(0.15)
+            with open(source, "ab") as file:
+                file.write(b"more")
+        _, err = process.communicate(timeout=60)
+        target = os.path.join(place.remote, "copy")
+        if process.returncode == 0:
+            h.assert_same(source, target)
+        else:
+            h.assert_in("chang", err.decode())
+            assert not os.path.exists(target)
+
+
+def test_interrupt_stops_cleanly_and_says_how_to_resume():
+    with h.Place() as place:
+        h.write(os.path.join(place.local, "file"), h.incompressible(60 << 20, 5))
+        process = place.start("-l", "100m", "file", "host:copy")
+        time.sleep(1.5)
+        process.send_signal(2)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == 1, err
+        h.assert_in("same command again", err.decode())
+        h.assert_in("error 28", err.decode())
+        before = h.udp_bytes()
+        place.run("file", "host:copy")
+        assert h.udp_bytes() - before < (58 << 20)
+        h.assert_same(os.path.join(place.local, "file"), os.path.join(place.remote, "copy"))
+
+
+def test_synthetic_sources_and_sinks_cross_the_wire():
+    with h.Place() as place:
+        before = h.udp_bytes()
+        place.run("faux:///name?64m", "host:faux://")
+        assert h.udp_bytes() - before >= 64 << 20
+        place.run("-d", "faux:///many?count=500&size=2k", "host:up")
+        names = os.listdir(os.path.join(place.remote, "up/many"))
+        assert len(names) == 500
+        assert {os.path.getsize(os.path.join(place.remote, "up/many", name)) for name in names} == {2048}
+
+
+def test_dry_run_changes_nothing():
+    with h.Place() as place:
+        h.make_tree(os.path.join(place.local, "tree"), files=10, large=1)
+        before = h.describe(place.remote)
+        _, out, err = place.run("-n", "-d", "tree", "host:up")
+        h.assert_in("large0", out + err)
+        assert h.describe(place.remote) == before
+
+
+def test_check_reports_udp_and_versions():
+    with h.Place() as place:
+        _, out, err = place.run("--check", "host")
+        h.assert_in("UDP: works", out + err)
+        h.assert_in("lhserver", out + err)
+
+
+if __name__ == "__main__":
+    h.main(sys.modules[__name__], "transfer")
