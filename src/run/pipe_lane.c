@@ -146,6 +146,7 @@ static void wait_until_writable(struct lh_pipe_lane *lane, bool wait, lh_ns now)
 {
     if (wait == lane->is_waiting)
         return;
+    lh_transport_set_blocked(lane->transport, LH_LANE_SSH, wait);
     if (!wait) {
         lh_loop_remove(lane->loop, lane->out_fd);
         lane->is_waiting = false;

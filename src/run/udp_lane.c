@@ -302,6 +302,7 @@ static bool push_run(struct lh_udp_lane *lane, lh_ns now)
         lane->run_sent = LH_MIN(lane->run.len, lane->run_sent + sent.segments * run.segment_size);
         if (err == LH_AGAIN) {
             lane->retry_at = now + RUN_RETRY;
+            lh_transport_set_blocked(lane->transport, lane->lane, true);
             return false;
         }
         if (err == LH_TOO_LARGE) {
@@ -313,6 +314,8 @@ static bool push_run(struct lh_udp_lane *lane, lh_ns now)
     }
     lane->run = (struct lh_batch){0};
     lane->run_sent = 0;
+    if (lane->retry_at != LH_NEVER)
+        lh_transport_set_blocked(lane->transport, lane->lane, false);
     lane->retry_at = LH_NEVER;
     return true;
 }

@@ -289,6 +289,13 @@ void lh_transport_set_inflight_max(struct lh_transport *transport, uint8_t id, u
         lane->config.inflight_max = bytes;
 }
 
+void lh_transport_set_blocked(struct lh_transport *transport, uint8_t id, bool blocked)
+{
+    struct lh_lane *lane = lh_session_lane(transport, id);
+    if (lane != NULL)
+        lane->is_blocked = blocked;
+}
+
 void lh_transport_set_payload_max(struct lh_transport *transport, uint8_t id, uint32_t bytes)
 {
     struct lh_lane *lane = lh_session_lane(transport, id);
@@ -346,6 +353,8 @@ static lh_ns send_at(const struct lh_transport *transport, const struct lh_lane 
 {
     lh_ns at = lh_path_deadline(&lane->path), tail_at;
     lh_ns now = transport->now;
+    if (lane->is_blocked)
+        return LH_NEVER;
     if (lane->path.response_count > 0)
         return now;
     if (lh_path_allowance(&lane->path) < lh_lane_payload(lane))
@@ -373,7 +382,7 @@ static lh_ns closing_deadline(const struct lh_transport *transport)
     lh_ns at = LH_NEVER;
     for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
         const struct lh_lane *lane = lh_session_lane(transport, i);
-        if (lane != NULL && lane->close_sent < LH_CLOSE_REPEATS &&
+        if (lane != NULL && !lane->is_blocked && lane->close_sent < LH_CLOSE_REPEATS &&
             lh_path_allowance(&lane->path) >= lh_lane_payload(lane))
             at = lh_ns_min(at, lane->close_at);
     }
