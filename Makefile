@@ -24,8 +24,8 @@ deps-build deps-test deps-bench:
 
 release: deps-build
 	@test -e $(BUILD)/build.ninja || meson setup $(BUILD) --buildtype=release -Dtests=disabled \
-		-Dprefix=$(PREFIX)
-	@meson configure $(BUILD) -Dprefix=$(PREFIX)
+		-Dprefix=$(PREFIX) > /dev/null
+	@meson configure $(BUILD) -Dprefix=$(PREFIX) > /dev/null
 	@ninja -C $(BUILD)
 
 demo: release

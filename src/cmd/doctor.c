@@ -17,11 +17,11 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "ssh/spawn.h"
 
 #define SOCKET_BUFFER_WANTED ((uint64_t)4 << 20) // bytes: 32 ms at 1 Gbit/s
 #define SSH_VERSION_WANTED   805                 // KnownHostsCommand
@@ -31,28 +31,6 @@
 
 // --- Parts that decide
 // ----------------------------------------------------------------------------------
-
-unsigned lh_openssh_version(const char *text)
-{
-    static const char prefix[] = "OpenSSH_";
-    const char *at = strstr(text, prefix);
-    unsigned part[2] = {0, 0};
-
-    if (at == NULL)
-        return 0;
-    at += sizeof prefix - 1;
-    if (strncmp(at, "for_Windows_", 12) == 0)
-        at += 12;
-    for (size_t i = 0; i < 2; i++) {
-        if (*at < '0' || *at > '9')
-            return 0;
-        while (*at >= '0' && *at <= '9' && part[i] < 100)
-            part[i] = part[i] * 10 + (unsigned)(*at++ - '0');
-        if (i == 0 && *at++ != '.')
-            return 0;
-    }
-    return part[1] > 99 ? 0 : part[0] * 100 + part[1];
-}
 
 bool lh_port_list_holds(const char *list, uint16_t port)
 {
@@ -191,55 +169,24 @@ static void check_reserved_port(const struct lh_doctor_host *host, struct lh_fin
                    host->port, reserved[0] != '\0' ? "; it is now " : "", reserved);
 }
 
-// What `ssh -V` prints (on standard error); false where it cannot be run.
-static bool ssh_version_text(const char *path, char *out, size_t room)
-{
-    int ends[2];
-    size_t used = 0;
-    ssize_t got;
-
-    if (pipe2(ends, O_CLOEXEC) != 0)
-        return false;
-    pid_t child = fork();
-    if (child == 0) {
-        (void)dup2(ends[1], STDERR_FILENO);
-        (void)execl(path, "ssh", "-V", (char *)NULL);
-        _exit(127);
-    }
-    (void)close(ends[1]);
-    while (child > 0 && used < room - 1 &&
-           (got = read(ends[0], out + used, room - 1 - used)) != 0) {
-        if (got < 0 && errno != EINTR)
-            break;
-        used += got > 0 ? (size_t)got : 0;
-    }
-    out[used] = '\0';
-    (void)close(ends[0]);
-    while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
-        continue;
-    return child > 0;
-}
-
 static void check_ssh(const struct lh_doctor_host *host, struct lh_finding *finding)
 {
     char path[LH_PATH_TEXT_MAX];
-    char text[256];
-    char shown[128];
+    unsigned version;
 
     if (!find_program(host, "ssh", path, sizeof path)) {
         found(finding, LH_GRADE_FAIL, "no ssh on the search path");
         advise(finding, "install the OpenSSH client (Debian: apt-get install openssh-client)");
         return;
     }
-    if (!ssh_version_text(path, text, sizeof text)) {
-        found(finding, LH_GRADE_FAIL, "ssh cannot be run");
-        advise(finding, "run ssh -V and see what it says");
+    if (lh_ssh_version(path, &version) != 0) {
+        found(finding, LH_GRADE_FAIL, "ssh is not OpenSSH, or cannot be run");
+        advise(finding, "install the OpenSSH client, and see what ssh -V says");
         return;
     }
-    text[strcspn(text, "\n")] = '\0';
-    unsigned version = lh_openssh_version(text);
-    (void)lh_escape(text, strlen(text), shown, sizeof shown);
-    found(finding, version >= SSH_VERSION_WANTED ? LH_GRADE_OK : LH_GRADE_FAIL, shown);
+    (void)snprintf(finding->text, sizeof finding->text, "OpenSSH %u.%u", version / 100,
+                   version % 100);
+    finding->grade = version >= SSH_VERSION_WANTED ? LH_GRADE_OK : LH_GRADE_FAIL;
     if (finding->grade != LH_GRADE_OK)
         advise(finding, "OpenSSH 8.5 or later is needed, for checking host keys before logging in");
 }

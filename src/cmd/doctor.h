@@ -45,7 +45,7 @@ void lh_doctor_host_init(struct lh_doctor_host *host, char *state, size_t room);
 // is lhctl's exit status: 0 all is well, 1 warnings, 2 failures.
 enum lh_grade lh_doctor(const struct lh_doctor_host *host, FILE *out);
 
-// --- Parts that decide (here for their tests)
+// --- Here for its test ----
 // ----------------------------------------------------------- "OpenSSH_9.2p1 ..." -> 902, 0 where
 // that is not what the text says.
 unsigned lh_openssh_version(const char *text);

@@ -4,6 +4,7 @@
 //   lhcp_args.h   the command line
 //   display.h     what the user sees
 //   run/client.h  the transfer
+//   ssh/helper.h  what ssh runs of us: askpass and the check of host keys
 #include <stdio.h>
 
 #include "base/cleanup.h"
@@ -11,6 +12,7 @@
 #include "cmd/lhcp_args.h"
 #include "cmd/version.h"
 #include "run/client.h"
+#include "ssh/helper.h"
 
 static int transfer(const struct lhcp_options *options, const struct lhcp_notices *notices)
 {
@@ -28,7 +30,11 @@ int main(int argc, char **argv)
     LH_CLEANUP(lhcp_options_fini) struct lhcp_options options;
     struct lhcp_notices notices;
     struct lh_errinfo info = {0};
+    int helper_status;
 
+    options.sources = NULL;
+    if (lh_ssh_helper_main(argc, argv, &helper_status))
+        return helper_status;
     if (lhcp_args_parse(argc, argv, &options, &notices, &info) != 0) {
         static struct lhcp_display display;
         lhcp_display_init(&display, &options, stdout, stderr);

@@ -16,6 +16,7 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "cmd/options.h"
+#include "ssh/pin.h"
 
 #define EXIT_CODE_USAGE   8
 #define RETRY_MAX_SECONDS (7 * 24 * 3600)
@@ -93,26 +94,15 @@ static lh_err add_identity(void *target,
     return 0;
 }
 
-static bool is_hex_sha1(const char *text)
-{
-    return strlen(text) == 40 && strspn(text, "0123456789abcdefABCDEF") == 40;
-}
-
-static bool is_openssh_sha256(const char *text)
-{
-    static const char base64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    return strncmp(text, "SHA256:", 7) == 0 && strlen(text + 7) == 43 &&
-           strspn(text + 7, base64) == 43;
-}
-
 static lh_err add_fingerprint(void *target,
                               const struct lh_option *option,
                               const char *value,
                               struct lh_errinfo *info)
 {
     struct lhcp_options *options = ((struct args *)target)->options;
+    struct lh_pin pin;
     (void)option;
-    if (!is_hex_sha1(value) && !is_openssh_sha256(value))
+    if (lh_pin_parse(value, &pin) != 0)
         return usage_error(info,
                            "is not a fingerprint: 40 hexadecimal digits (SHA-1), or SHA256: and "
                            "43 characters as ssh-keygen -l prints it");

@@ -197,7 +197,9 @@ lh_sshd_config()
     done
     echo "PidFile $_dir/pid"
     echo "AuthorizedKeysFile $LH_SSHD_DIR/authorized/%u"
-    echo "SetEnv PATH=$LH_SSHD_BIN:/usr/bin:/bin"
+    # self: the journals of lhserver must not reach the user's own state directory.
+    if [ "$LH_SSHD_MODE" = self ]; then _state="XDG_STATE_HOME=$LH_SSHD_DIR/state"; else _state=; fi
+    echo "SetEnv PATH=$LH_SSHD_BIN:/usr/bin:/bin $_state"
     echo "Ciphers $(lh_sshd_known_of cipher aes128-gcm@openssh.com aes256-gcm@openssh.com aes256-ctr aes128-ctr)"
     echo "MACs $(lh_sshd_known_of mac hmac-sha2-256-etm@openssh.com hmac-sha2-512-etm@openssh.com)"
     echo "KexAlgorithms $(lh_sshd_known_of kex mlkem768x25519-sha256 sntrup761x25519-sha512@openssh.com \

@@ -5,28 +5,6 @@
 #include "check.h"
 #include "cmd/doctor.h"
 
-static void reads_versions_of_openssh(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *text;
-        unsigned version;
-    } cases[] = {
-        {"OpenSSH_9.2p1 Debian-2+deb12u10, OpenSSL 3.0.22", 902},
-        {"OpenSSH_8.4p1", 804},
-        {"OpenSSH_8.5", 805},
-        {"OpenSSH_10.0p2", 1000},
-        {"OpenSSH_for_Windows_8.6p1, LibreSSL 3.4.3", 806},
-        {"OpenSSH_", 0},
-        {"OpenSSH_9", 0},
-        {"OpenSSH_9.999999999999", 0},
-        {"Sun_SSH_1.1", 0},
-        {"", 0},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
-        check_uint(lh_openssh_version(cases[i].text), cases[i].version);
-}
-
 static void finds_a_port_in_a_list_of_ranges(void **state)
 {
     (void)state;
@@ -183,7 +161,6 @@ static void the_worst_finding_is_the_verdict(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_versions_of_openssh),
         cmocka_unit_test(finds_a_port_in_a_list_of_ranges),
         cmocka_unit_test(grades_settings_of_the_kernel),
         cmocka_unit_test(refuses_an_ssh_that_is_missing_or_too_old),
