@@ -211,6 +211,7 @@ static void write_tail(struct packet *packet)
             continue;
         record->flags |= LH_SENT_REPEATED;
         packet->is_repeat = true;
+        lane->tail_bytes += record->bytes;
         repeat_record(packet, record);
     }
 }

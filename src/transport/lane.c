@@ -17,7 +17,11 @@
 
 #define SSH_PACKETS_PER_REPORT 2
 #define SSH_PROBE_SIZE         64
-#define SOCKET_SLACK           LH_MS // what the peer's loop may add to a feedback interval
+// Tail repetition is for the end of a transfer. A source or a receiver that is slow empties our
+// queue again and again; without a budget everything would then be sent twice.
+#define TAIL_PERCENT   1
+#define TAIL_BYTES_MIN 262144
+#define SOCKET_SLACK   LH_MS // what the peer's loop may add to a feedback interval
 
 static lh_err init_parts(struct lh_lane *lane, const struct lh_transport_config *session)
 {
@@ -111,6 +115,11 @@ uint64_t lh_lane_window(const struct lh_lane *lane)
     if (lane->config.inflight_max != 0)
         window = LH_MIN(window, lane->config.inflight_max);
     return lh_sub_sat(window, lane->sent.inflight);
+}
+
+bool lh_lane_may_repeat(const struct lh_lane *lane)
+{
+    return lane->tail_bytes < TAIL_BYTES_MIN + lane->stats.block_bytes_sent / 100 * TAIL_PERCENT;
 }
 
 bool lh_lane_may_number(const struct lh_lane *lane)

@@ -65,8 +65,9 @@ struct lh_lane {
     uint32_t free_packets; // may be sent beyond window and pace: the PTO's
     lh_ns last_sent_at, last_data_at, last_loss_at;
 
-    // Tail repetition: next packet number to repeat, and since when there is nothing new.
-    uint64_t tail_pn;
+    // Tail repetition: next packet number to repeat, since when there is nothing new, and how much
+    // content was repeated so far.
+    uint64_t tail_pn, tail_bytes;
     lh_ns tail_since;
 
     // What the peer's feedback said.
@@ -96,6 +97,7 @@ lh_ns lh_lane_interval(const struct lh_lane *lane);   // feedback interval wishe
 lh_ns lh_lane_patience(const struct lh_lane *lane);   // silence that an UP lane survives
 uint64_t lh_lane_window(const struct lh_lane *lane);  // bytes that may enter flight now
 bool lh_lane_may_number(const struct lh_lane *lane);  // the epoch allows another data packet
+bool lh_lane_may_repeat(const struct lh_lane *lane);  // tail repetition has budget left
 
 // An authenticated packet came in.
 void lh_lane_on_receive(struct lh_lane *lane, lh_ns now);

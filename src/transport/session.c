@@ -156,7 +156,7 @@ bool lh_session_tail_from(const struct lh_transport *transport,
 {
     if (!lane->is_udp || lane->state != LH_LANE_UP || lane->tail_since == LH_NEVER ||
         lane->last_loss_at == 0 || transport->now > lane->last_loss_at + TAIL_LOSS_MEMORY ||
-        lh_session_has_data_for(transport, lane))
+        lh_session_has_data_for(transport, lane) || !lh_lane_may_repeat(lane))
         return false;
     if (lh_sent_next_outstanding(&lane->sent, lane->tail_pn) >= lane->sent.next)
         return false;
@@ -273,7 +273,7 @@ void lh_transport_set_limits(struct lh_transport *transport,
                              const struct lh_cc_limits *limits,
                              lh_ns now)
 {
-    for (uint8_t i = LH_LANE_SSH + 1; i < LH_LANES_MAX; i++) {
+    for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
         struct lh_lane *lane = lh_session_lane(transport, i);
         if (lane == NULL)
             continue;

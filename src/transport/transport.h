@@ -105,8 +105,9 @@ void lh_transport_set_limits(struct lh_transport *transport,
                              const struct lh_cc_limits *limits,
                              lh_ns now);
 void lh_transport_set_inflight_max(struct lh_transport *transport, uint8_t lane, uint64_t bytes);
-// While a lane is blocked (its socket or pipe takes nothing) nothing waits for it: next_deadline leaves
-// out what it could send. The caller ends it when the descriptor is writable again, and calls send.
+// While a lane is blocked (its socket or pipe takes nothing) nothing waits for it: next_deadline
+// leaves out what it could send. The caller ends it when the descriptor is writable again, and
+// calls send.
 void lh_transport_set_blocked(struct lh_transport *transport, uint8_t lane, bool blocked);
 // New largest UDP payload (MTU found larger, or fallen after EMSGSIZE).
 void lh_transport_set_payload_max(struct lh_transport *transport, uint8_t lane, uint32_t bytes);
