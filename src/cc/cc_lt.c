@@ -14,14 +14,14 @@
 //
 //   pacing = 0.99 * gain * bw / (1 - p)        a share p of what we send dies on the way, so bw has
 //                                              to be sent 1/(1-p) times over to arrive once
-//   cwnd   = G * bw / (1 - p) * rtt_min + slack
+//   cwnd   = G * bw / (1 - p) * rtt_min + 3 quanta; the lane adds what waits for feedback
 //
 // The 0.99 makes the loop contract: were p learned from losses of our own making, every round would
 // still send a little less than the one before.
 //
 // Phases:
-//   startup    gain 2.77 until three rounds bring less than 25 % growth, or congestion shows in the
-//              queue. Loss alone does not end it.
+//   startup    gain 2.77 until three rounds bring less than 25 % growth, or a queue of a quarter of
+//              a round trip stands. Loss alone does not end it.
 //   drain      gain 0.5 until the queue of startup is gone.
 //   cruise     gain 1 for two to three seconds, and at least six round trips.
 //   up         gain 1.25 as long as bw grows by it: is there more? Ends at a grown queue or at
@@ -69,6 +69,7 @@
 #define CRUISE_SPREAD    LH_SECOND
 #define CRUISE_RTTS      6u
 #define DRAIN_ROUNDS_MAX 10u
+#define QUEUE_REPORTS    4u
 #define PROBE_RTT_AFTER  (10 * LH_SECOND)
 #define PROBE_RTT_TIME   (200 * LH_MS)
 #define EXCESS_INTERVALS 3u
@@ -114,6 +115,8 @@ struct lt_state {
     uint32_t excess_run;    // intervals on end with excess losses
     lh_ns rtt_min;          // 0 = unknown
     lh_ns queue_latest;
+    lh_ns queues[QUEUE_REPORTS]; // of the last reports; their lowest tells a queue from jitter
+    uint32_t queues_count;
     lh_ns queue_at_up; // when `up` began
     lh_ns low_queue_at;
     uint64_t spread; // a counter that spreads the lengths of cruises
@@ -163,6 +166,17 @@ static uint64_t lt_inflight_target(const struct lt_state *lt)
     lh_ns feedback = LH_CLAMP(lt_rtt(lt) / 8, 2 * LH_MS, 25 * LH_MS);
     uint64_t rate = lt_with_loss(lt, lt_bw(lt));
     return lh_muldiv(rate, lt_rtt(lt) + feedback, LH_SECOND) + 2 * (uint64_t)lt->packet_size;
+}
+
+// The lowest of the last few reports.
+static lh_ns lt_queue_standing(const struct lt_state *lt)
+{
+    lh_ns lowest = LH_NEVER;
+    if (lt->queues_count < QUEUE_REPORTS)
+        return 0;
+    for (uint32_t i = 0; i < QUEUE_REPORTS; i++)
+        lowest = lh_ns_min(lowest, lt->queues[i]);
+    return lowest;
 }
 
 static uint64_t lt_quantum(const struct lt_state *lt)
@@ -369,6 +383,10 @@ static void lt_step(struct lt_state *lt, const struct lh_cc_feedback *feedback)
 {
     lh_ns now = feedback->now, in_phase = lh_ns_since(now, lt->phase_start);
     switch (lt->phase) {
+    case LT_STARTUP:
+        if (lt_queue_standing(lt) > LH_MAX(2 * lt_queue_low(lt), lt_rtt(lt) / 4))
+            lt_enter(lt, LT_DRAIN, now);
+        break;
     case LT_DRAIN:
     case LT_DOWN:
         if (feedback->inflight <= lt_inflight_target(lt) || lt->phase_rounds >= DRAIN_ROUNDS_MAX)
@@ -402,6 +420,7 @@ static void lt_on_feedback(void *state, const struct lh_cc_feedback *feedback)
     if (feedback->rtt_min > 0)
         lt->rtt_min = feedback->rtt_min;
     lt->queue_latest = feedback->queue_delay;
+    lt->queues[lt->queues_count++ % QUEUE_REPORTS] = feedback->queue_delay;
     interval->queue_min = lh_ns_min(interval->queue_min, feedback->queue_delay);
     interval->ce_packets += feedback->ce_packets;
     lt_note_rate(lt, feedback);
@@ -453,11 +472,10 @@ static uint64_t lt_cwnd(const void *state)
     if (lt->phase == LT_STARTUP && lt->queue_latest < lt_queue_low(lt))
         gain = GAIN_STARTUP; // until a queue shows, the window may grow as fast as the pacing
     uint64_t rate = LH_MAX(lt_with_loss(lt, lt_bw(lt)), lt->limits.rate_min);
-    lh_ns feedback = LH_CLAMP(lt_rtt(lt) / 8, 2 * LH_MS, 25 * LH_MS) + 2 * LH_MS;
     uint64_t window = lh_muldiv(lh_muldiv(rate, lt_rtt(lt), LH_SECOND), gain, GAIN_UNIT);
     if (lt->phase != LT_UP)
         window = LH_MIN(window, lt->inflight_long);
-    window += lh_muldiv(rate, feedback, LH_SECOND) + 3 * lt_quantum(lt);
+    window += 3 * lt_quantum(lt);
     bool is_new = lt->bw[0] == 0 && lt->bw[1] == 0;
     return LH_MAX(window, (uint64_t)lt->packet_size * (is_new ? INITIAL_PACKETS : WINDOW_PACKETS));
 }

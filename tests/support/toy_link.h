@@ -81,11 +81,17 @@ static inline bool toy_is_lost(struct toy_link *link, lh_ns now)
     return now < link->burst_until;
 }
 
+static inline lh_ns toy_interval(const struct toy_link *link)
+{
+    return LH_CLAMP(link->rtt / 8, 2 * LH_MS, 25 * LH_MS);
+}
+
 static inline void toy_send(struct toy_link *link)
 {
     lh_pacer_set_rate(&link->pacer, link->cc->pacing_rate(link->state), link->now);
     uint64_t room = lh_pacer_available(&link->pacer, link->now);
     uint64_t cwnd = link->cc->cwnd(link->state);
+    cwnd += lh_muldiv(link->cc->pacing_rate(link->state), toy_interval(link) + LH_MS, LH_SECOND);
     bool is_probing = link->now > link->last_sent + 3 * link->rtt + 20 * LH_MS; // as a PTO does
     while (room >= TOY_PACKET && (link->inflight + TOY_PACKET <= cwnd || is_probing)) {
         is_probing = false;
@@ -202,7 +208,7 @@ static inline uint64_t toy_run(struct toy_link *link, lh_ns span)
 {
     uint64_t before = link->delivered;
     lh_ns until = link->now + span;
-    lh_ns interval = LH_CLAMP(link->rtt / 8, 2 * LH_MS, 25 * LH_MS);
+    lh_ns interval = toy_interval(link);
     lh_ns tick = LH_CLAMP(link->rtt / 50, 50 * LH_US, LH_MS);
     for (; link->now < until; link->now += tick) {
         link->app_credit =
