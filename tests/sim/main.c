@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The simulator's command line.
+//   sim SCENARIO [--seed N] [--trace]       one run, told in full; what a failure asks you to
+//   repeat sim --list                              the scenarios sim --quick | --all [--seeds K]
+//   [--seed FIRST]      as a test (TAP) sim --matrix [--rate MBIT] [--seconds S] [--queue PERMILLE]
+//   [--cc NAME]
+//                                           efficiency over round trips and losses; no test
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/math.h"
+#include "base/text.h"
+#include "world.h"
+
+struct arguments {
+    const char *scenario;
+    const char *cc;
+    bool is_list, is_quick, is_all, is_matrix, is_traced;
+    uint64_t seed, seeds, rate, seconds, queue;
+};
+
+static void print_details(const struct sim_result *result)
+{
+    static const char *const names[] = {"client", "server"};
+    printf("# took %.3f s, %.1f MB, goodput %.1f Mbit/s, %.1f %% of the link's payload, "
+           "fingerprint %016llx\n",
+           (double)result->took / 1e9, (double)result->bytes / 1e6,
+           (double)result->goodput / 125000.0, (double)result->efficiency_permille / 10,
+           (unsigned long long)result->fingerprint);
+    for (unsigned i = 0; i < 2; i++) {
+        const struct lh_lane_stats *lane = &result->udp[i];
+        printf("# %s: UDP sent %llu packets, %.1f MB; lost %llu, spurious %llu, resent %.2f MB; "
+               "received %llu, duplicate %llu, forged %llu; epoch %llu; rtt %.2f ms (min %.2f); "
+               "payload %u; memory %.1f MB\n",
+               names[i], (unsigned long long)lane->packets_sent, (double)lane->bytes_sent / 1e6,
+               (unsigned long long)lane->packets_lost,
+               (unsigned long long)lane->packets_lost_spurious,
+               (double)lane->retransmitted_bytes / 1e6, (unsigned long long)lane->packets_received,
+               (unsigned long long)lane->duplicate_packets,
+               (unsigned long long)lane->forged_packets, (unsigned long long)lane->epoch,
+               (double)lane->rtt_smoothed / 1e6, (double)lane->rtt_min / 1e6, lane->payload_max,
+               (double)result->stats[i].receive_memory_peak / 1e6);
+    }
+}
+
+static int run_one(const struct arguments *arguments)
+{
+    struct sim_options options = {.seed = arguments->seed, .is_traced = arguments->is_traced};
+    for (size_t i = 0; i < sim_scenarios_count; i++) {
+        if (strcmp(sim_scenarios[i].name, arguments->scenario) != 0)
+            continue;
+        struct sim_result result = sim_run(&sim_scenarios[i], &options);
+        if (!result.is_ok) {
+            printf("FAILED: %s\n", result.failure);
+            return 1;
+        }
+        print_details(&result);
+        return 0;
+    }
+    fprintf(stderr, "sim: no scenario \"%s\"; sim --list names them\n", arguments->scenario);
+    return 2;
+}
+
+static bool run_test(const struct sim_scenario *scenario, uint64_t seed, unsigned number)
+{
+    struct sim_options options = {.seed = seed};
+    struct sim_result result = sim_run(scenario, &options);
+    printf("%s %u - %s seed %llu # %.2f s, %.0f Mbit/s, %.1f %%\n", result.is_ok ? "ok" : "not ok",
+           number, scenario->name, (unsigned long long)seed, (double)result.took / 1e9,
+           (double)result.goodput / 125000.0, (double)result.efficiency_permille / 10);
+    if (!result.is_ok)
+        printf("# %s\n# replay: sim %s --seed %llu\n", result.failure, scenario->name,
+               (unsigned long long)seed);
+    fflush(stdout);
+    return result.is_ok;
+}
+
+// The promise that everything else rests on.
+static bool test_determinism(unsigned number)
+{
+    struct sim_options options = {.seed = 42};
+    const struct sim_scenario *mess = NULL;
+    for (size_t i = 0; i < sim_scenarios_count; i++)
+        if (strcmp(sim_scenarios[i].name, "mess") == 0)
+            mess = &sim_scenarios[i];
+    struct sim_result first = sim_run(mess, &options), second = sim_run(mess, &options);
+    options.seed++;
+    struct sim_result other = sim_run(mess, &options);
+    bool is_ok = first.fingerprint != 0 && first.fingerprint == second.fingerprint &&
+                 first.fingerprint != other.fingerprint;
+    printf("%s %u - equal seeds send equal packets at equal times\n", is_ok ? "ok" : "not ok",
+           number);
+    return is_ok;
+}
+
+static int run_tests(const struct arguments *arguments)
+{
+    unsigned number = 0, failed = 0;
+    for (size_t i = 0; i < sim_scenarios_count; i++) {
+        if (!sim_scenarios[i].is_quick && !arguments->is_all)
+            continue;
+        for (uint64_t seed = 0; seed < arguments->seeds; seed++)
+            failed += !run_test(&sim_scenarios[i], arguments->seed + seed, ++number);
+    }
+    failed += !test_determinism(++number);
+    printf("1..%u\n", number);
+    return failed > 0;
+}
+
+static int run_matrix(const struct arguments *arguments)
+{
+    static const unsigned rtts[] = {1, 10, 50, 100, 200, 300};
+    static const uint32_t losses[] = {0, 1000, 10000, 20000, 50000, 100000};
+    unsigned good = 0;
+    printf("E = goodput / (rate x 0.952 x (1 - loss)), %llu Mbit/s, %llu s with start-up, queue "
+           "%llu/1000 of the path\n%8s",
+           (unsigned long long)arguments->rate, (unsigned long long)arguments->seconds,
+           (unsigned long long)arguments->queue, "");
+    for (size_t j = 0; j < LH_ARRAY_LEN(losses); j++)
+        printf("%7.1f %%", (double)losses[j] / 10000);
+    for (size_t i = 0; i < LH_ARRAY_LEN(rtts); i++) {
+        printf("\n%5u ms", rtts[i]);
+        for (size_t j = 0; j < LH_ARRAY_LEN(losses); j++) {
+            uint64_t rate = arguments->rate * 125000, delay = rtts[i] * LH_MS / 2;
+            struct sim_link_config link = {.rate = rate, .delay = delay, .loss_ppm = losses[j]};
+            uint64_t path = lh_muldiv(rate, 2 * delay, LH_SECOND);
+            link.queue_bytes = LH_MAX(path * arguments->queue / 1000, (uint64_t)64000);
+            struct sim_scenario scenario = {
+                .up = link,
+                .down = link,
+                .client = {.blocks = (uint32_t)(rate * arguments->seconds / (1 << 20) + 100),
+                           .block_min = 1 << 20,
+                           .block_max = 1 << 20,
+                           .is_light = true},
+                .cc = lh_cc_by_name(arguments->cc),
+                .limits.rate_target = strcmp(arguments->cc, "fixed") == 0 ? rate : 0,
+                .aead = &lh_aead_null,
+                .receive_budget = LH_MAX(4 * path, (uint64_t)64 << 20),
+                .wake_late = 50 * LH_US,
+                .time_limit = LH_NEVER / 4,
+            };
+            struct sim_options options = {.seed = arguments->seed,
+                                          .measure_until = arguments->seconds * LH_SECOND};
+            struct sim_result result = sim_run(&scenario, &options);
+            good += result.efficiency_permille >= 950;
+            if (result.is_ok)
+                printf("%9.3f", (double)result.efficiency_permille / 1000);
+            else
+                printf(" FAILED: %s\n", result.failure);
+            fflush(stdout);
+        }
+    }
+    printf("\n%u of 36 cells reach 0.95\n", good);
+    return 0;
+}
+
+static int usage(void)
+{
+    fprintf(stderr, "usage: sim SCENARIO [--seed N] [--trace] | --list | --quick | --all\n"
+                    "           [--seeds K] [--seed FIRST] | --matrix [--rate MBIT] [--seconds S]\n"
+                    "           [--queue PERMILLE] [--cc NAME]\n");
+    return 2;
+}
+
+static bool parse(struct arguments *arguments, int argc, char **argv)
+{
+    struct {
+        const char *name;
+        bool *flag;
+        uint64_t *number;
+    } options[] = {
+        {"--list", &arguments->is_list, NULL},    {"--quick", &arguments->is_quick, NULL},
+        {"--all", &arguments->is_all, NULL},      {"--matrix", &arguments->is_matrix, NULL},
+        {"--trace", &arguments->is_traced, NULL}, {"--seed", NULL, &arguments->seed},
+        {"--seeds", NULL, &arguments->seeds},     {"--rate", NULL, &arguments->rate},
+        {"--seconds", NULL, &arguments->seconds}, {"--queue", NULL, &arguments->queue},
+    };
+    for (int i = 1; i < argc; i++) {
+        bool is_known = false;
+        for (size_t n = 0; n < LH_ARRAY_LEN(options) && !is_known; n++) {
+            if (strcmp(argv[i], options[n].name) != 0)
+                continue;
+            is_known = true;
+            if (options[n].flag != NULL)
+                *options[n].flag = true;
+            else if (++i == argc || lh_parse_number(argv[i], 0, UINT64_MAX, options[n].number) != 0)
+                return false;
+        }
+        if (!is_known && strcmp(argv[i], "--cc") == 0 && i + 1 < argc)
+            arguments->cc = argv[++i];
+        else if (!is_known && argv[i][0] != '-' && arguments->scenario == NULL)
+            arguments->scenario = argv[i];
+        else if (!is_known)
+            return false;
+    }
+    return lh_cc_by_name(arguments->cc) != NULL && arguments->rate > 0 && arguments->seconds > 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = {
+        .cc = "lt", .seed = 1, .seeds = 1, .rate = 200, .seconds = 60, .queue = 1000};
+    if (!parse(&arguments, argc, argv))
+        return usage();
+    if (arguments.is_list) {
+        for (size_t i = 0; i < sim_scenarios_count; i++)
+            printf("%-20s %s%s\n", sim_scenarios[i].name, sim_scenarios[i].what,
+                   sim_scenarios[i].is_quick ? "" : " (not in the quick suite)");
+        return 0;
+    }
+    if (arguments.is_matrix)
+        return run_matrix(&arguments);
+    if (arguments.is_quick || arguments.is_all)
+        return run_tests(&arguments);
+    return arguments.scenario != NULL ? run_one(&arguments) : usage();
+}
