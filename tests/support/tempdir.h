@@ -45,7 +45,7 @@ static inline void tempdir_clear_(int fd)
             if (unlinkat(fd, entry->d_name, 0) == 0 ||
                 unlinkat(fd, entry->d_name, AT_REMOVEDIR) == 0)
                 continue;
-            int sub_fd = openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+            int sub_fd = openat(fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
             DIR *sub = sub_fd < 0 ? NULL : fdopendir(sub_fd);
             struct dirent *inner;
             while (sub != NULL && (inner = readdir(sub)) != NULL) {

@@ -239,6 +239,21 @@ static void test_partial_is_found_again_by_name_and_inode(void **state)
     check_content(fix, "file", "abcdef");
 }
 
+static void test_a_name_that_leaves_the_directory_is_no_partial(void **state)
+{
+    struct fixture *fix = *state;
+    struct lh_partial partial = LH_PARTIAL_NULL;
+    struct lh_partial again = LH_PARTIAL_NULL;
+    struct lh_dir *dir = NULL;
+    char name[LH_PARTIAL_NAME_LEN + 4];
+    check_ok(lh_dir_open(fix->root, "dir", true, &dir, NULL, NULL));
+    check_ok(lh_partial_create(&partial, fix->root, 0, NULL));
+    (void)snprintf(name, sizeof name, "../%s", partial.name);
+    check_err(lh_partial_reopen(&again, dir, name, partial.dev, partial.ino, NULL), LH_NONE);
+    lh_partial_discard(&partial);
+    lh_dir_unref(dir);
+}
+
 static void spoil_mode(struct fixture *fix, const char *name)
 {
     check_int(fchmodat(fix->temp.fd, name, 0644, 0), 0);
@@ -367,6 +382,7 @@ int main(void)
         CASE(test_missing_room_is_told_before_anything_is_written),
         CASE(test_large_file_is_preallocated_where_the_file_system_can),
         CASE(test_partial_is_found_again_by_name_and_inode),
+        CASE(test_a_name_that_leaves_the_directory_is_no_partial),
         CASE(test_foreign_partial_is_left_alone),
         CASE(test_partial_swapped_under_us_is_neither_committed_nor_removed),
         CASE(test_source_is_read_in_full_and_its_changes_are_seen),
