@@ -20,12 +20,14 @@
 // still send a little less than the one before.
 //
 // Phases:
-//   startup    gain 2.77 until three rounds bring less than 25 % growth, or a queue of a quarter of
-//              a round trip stands. Loss alone does not end it.
+//   startup    gain 2.77 until three rounds bring less than 25 % growth, or one that had more
+//   losses
+//              than those before, or a queue of a quarter of a round trip stands. Loss alone does
+//              not end it.
 //   drain      gain 0.5 until the queue of startup is gone.
 //   cruise     gain 1 for two to three seconds, and at least six round trips.
 //   up         gain 1.25 as long as bw grows by it: is there more? Ends at a grown queue or at
-//              congestion.
+//              congestion. Growth three times on end means that there is much more: startup again.
 //   down       gain 0.9 until the queue of `up` is gone; then cruise.
 //   probe_rtt  half a window for 200 ms, only if the queue has not been low for 10 s.
 //
@@ -52,28 +54,32 @@
 #include "cc/cc.h"
 #include "cc/loss_baseline.h"
 
-#define GAIN_UNIT        1000u
-#define GAIN_STARTUP     2770u
-#define GAIN_DRAIN       500u
-#define GAIN_UP          1250u
-#define GAIN_DOWN        900u
-#define MARGIN           990u    // of GAIN_UNIT
-#define LOSS_CAP         150000u // ppm
-#define INTERVAL_PACKETS 512u
-#define PROBING_PACKETS  128u
-#define INTERVAL_ROUNDS  8u // a slow path need not wait longer for its packets
-#define INITIAL_PACKETS  64u
-#define WINDOW_PACKETS   4u
-#define RTT_UNKNOWN      (100 * LH_MS)
-#define CRUISE_MIN       (2 * LH_SECOND)
-#define CRUISE_SPREAD    LH_SECOND
-#define CRUISE_RTTS      6u
-#define DRAIN_ROUNDS_MAX 10u
-#define QUEUE_REPORTS    4u
-#define PROBE_RTT_AFTER  (10 * LH_SECOND)
-#define PROBE_RTT_TIME   (200 * LH_MS)
-#define EXCESS_INTERVALS 3u
-#define TARGET_DOUBLINGS 4u // startup begins at target / 2^4
+#define GAIN_UNIT          1000u
+#define GAIN_STARTUP       2770u
+#define GAIN_DRAIN         500u
+#define GAIN_UP            1250u
+#define GAIN_DOWN          900u
+#define MARGIN             990u    // of GAIN_UNIT
+#define LOSS_CAP           150000u // ppm
+#define INTERVAL_PACKETS   512u
+#define PROBING_PACKETS    128u
+#define INTERVAL_ROUNDS    8u // a slow path need not wait longer for its packets
+#define INITIAL_PACKETS    64u
+#define WINDOW_PACKETS     4u
+#define RTT_UNKNOWN        (100 * LH_MS)
+#define CRUISE_MIN         (2 * LH_SECOND)
+#define CRUISE_SPREAD      LH_SECOND
+#define CRUISE_RTTS        6u
+#define DRAIN_ROUNDS_MAX   10u
+#define QUEUE_REPORTS      4u
+#define PROBE_RTT_AFTER    (10 * LH_SECOND)
+#define PROBE_RTT_TIME     (200 * LH_MS)
+#define STARTUP_ROUNDS_MIN 3u // what jitter does to the queue must be known first
+#define FLAT_ROUNDS        3u
+#define STARTUP_LOSS       100000u // ppm above the worst round before
+#define CASCADE_INTERVALS  3u
+#define EXCESS_INTERVALS   3u
+#define TARGET_DOUBLINGS   4u // startup begins at target / 2^4
 
 enum lt_phase { LT_STARTUP, LT_DRAIN, LT_CRUISE, LT_UP, LT_DOWN, LT_PROBE_RTT, LT_PHASE_N_ };
 
@@ -107,17 +113,19 @@ struct lt_state {
     lh_ns cruise_time;
     uint32_t phase_rounds;
     uint64_t initial_rate;
-    uint64_t bw[2];         // highest of the last cycle and of this one; 0 = none
-    uint64_t bw_short;      // bound since the last congestion, UINT64_MAX = none
-    uint64_t inflight_long; // the same for the window, from congestion in `up`
-    uint64_t grown_bw;      // what bw must exceed to count as growth
-    uint32_t flat_rounds;   // startup: rounds without growth
-    uint32_t excess_run;    // intervals on end with excess losses
-    lh_ns rtt_min;          // 0 = unknown
+    uint64_t bw[2];           // highest of the last cycle and of this one; 0 = none
+    uint64_t bw_short;        // bound since the last congestion, UINT64_MAX = none
+    uint64_t inflight_long;   // the same for the window, from congestion in `up`
+    uint64_t grown_bw;        // what bw must exceed to count as growth
+    uint32_t grown_intervals; // up: intervals with growth
+    uint32_t flat_rounds;     // startup: rounds without growth
+    uint32_t excess_run;      // intervals on end with excess losses
+    lh_ns rtt_min;            // 0 = unknown
     lh_ns queue_latest;
     lh_ns queues[QUEUE_REPORTS]; // of the last reports; their lowest tells a queue from jitter
-    uint32_t queues_count;
-    lh_ns queue_at_up; // when `up` began
+    uint64_t queues_count;
+    lh_ns queue_base;  // before we pushed: what jitter and others make
+    lh_ns queue_round; // startup: highest standing queue of this round
     lh_ns low_queue_at;
     uint64_t spread; // a counter that spreads the lengths of cruises
     struct lt_interval interval;
@@ -203,6 +211,14 @@ static void lt_enter_cruise(struct lt_state *lt, lh_ns now)
     lt_enter(lt, LT_CRUISE, now);
 }
 
+static void lt_enter_startup(struct lt_state *lt, lh_ns now)
+{
+    lt->grown_bw = 0;
+    lt->flat_rounds = 0;
+    lt->queue_base = lt->queue_round = LH_MAX(lt_queue_standing(lt), lt->queue_base);
+    lt_enter(lt, LT_STARTUP, now);
+}
+
 // A new cycle: the older half of the filter goes, unless this half has nothing that the path
 // limited.
 static void lt_enter_up(struct lt_state *lt, lh_ns now)
@@ -214,7 +230,8 @@ static void lt_enter_up(struct lt_state *lt, lh_ns now)
     }
     lt->bw_short = UINT64_MAX;
     lt->inflight_long = UINT64_MAX;
-    lt->queue_at_up = lt->queue_latest;
+    lt->grown_intervals = 0;
+    lt->queue_base = lt_queue_standing(lt);
     lt_enter(lt, LT_UP, now);
 }
 
@@ -247,9 +264,7 @@ static void lt_set_limits(void *state, const struct lh_cc_limits *limits, lh_ns 
     lt->limits = *limits;
     if (was_capped && may_go_faster && lt->phase != LT_STARTUP) {
         // The old cap hid what the path can do.
-        lt->grown_bw = 0;
-        lt->flat_rounds = 0;
-        lt_enter(lt, LT_STARTUP, now);
+        lt_enter_startup(lt, now);
     }
 }
 
@@ -336,21 +351,31 @@ static void lt_startup_round(struct lt_state *lt, const struct lt_interval *seen
     }
     if (seen->is_limited || lt->bw[1] == 0)
         return;
+    lt->queue_base = lh_ns_max(lt->queue_base, lt->queue_round);
+    lt->queue_round = 0;
     if (lt->bw[1] >= lt->grown_bw / 4 * 5) {
         lt->grown_bw = lt->bw[1];
         lt->flat_rounds = 0;
-    } else if (++lt->flat_rounds >= 3) {
-        lt_enter(lt, LT_DRAIN, now);
+        if (seen->packets > 0) // there is room on the path: these losses are its own
+            lh_loss_baseline_add(&lt->loss, seen->packets, seen->lost);
+        return;
     }
+    // A shallow queue shows as losses, not as delay.
+    bool is_lossy = lh_loss_baseline_is_known(&lt->loss) &&
+                    seen->lost > lh_muldiv(seen->packets, lt->loss.high_ppm + STARTUP_LOSS, LH_PPM);
+    if (++lt->flat_rounds >= FLAT_ROUNDS || is_lossy)
+        lt_enter(lt, LT_DRAIN, now);
 }
 
 static void lt_up_interval(struct lt_state *lt, lh_ns now)
 {
     if (lt->phase_rounds < 2)
         return; // what comes back was sent before
-    if (lt->bw[1] >= lt->grown_bw / 100 * 105)
+    if (lt->bw[1] >= lt->grown_bw / 100 * 105) {
         lt->grown_bw = lt->bw[1];
-    else if (lt->phase_rounds >= 3)
+        if (++lt->grown_intervals >= CASCADE_INTERVALS)
+            lt_enter_startup(lt, now);
+    } else if (lt->phase_rounds >= 3)
         lt_enter(lt, LT_DOWN, now);
 }
 
@@ -367,7 +392,7 @@ static void lt_end_interval(struct lt_state *lt, const struct lh_cc_feedback *fe
         lt->bw[1] = LH_MAX(lt->bw[1], seen.rate_sum / seen.rates);
 
     bool is_congested = seen.packets > 0 && lt_is_congested(lt, &seen);
-    bool is_quiet = lt->phase == LT_CRUISE || lt->phase == LT_DOWN || lt->phase == LT_STARTUP;
+    bool is_quiet = lt->phase == LT_CRUISE || lt->phase == LT_DOWN;
     if (is_quiet && is_queue_low && seen.packets > 0)
         lh_loss_baseline_add(&lt->loss, seen.packets, seen.lost);
     if (is_congested)
@@ -384,7 +409,9 @@ static void lt_step(struct lt_state *lt, const struct lh_cc_feedback *feedback)
     lh_ns now = feedback->now, in_phase = lh_ns_since(now, lt->phase_start);
     switch (lt->phase) {
     case LT_STARTUP:
-        if (lt_queue_standing(lt) > LH_MAX(2 * lt_queue_low(lt), lt_rtt(lt) / 4))
+        lt->queue_round = lh_ns_max(lt->queue_round, lt_queue_standing(lt));
+        if (lt->phase_rounds >= STARTUP_ROUNDS_MIN &&
+            lt_queue_standing(lt) > lt->queue_base + LH_MAX(2 * lt_queue_low(lt), lt_rtt(lt) / 4))
             lt_enter(lt, LT_DRAIN, now);
         break;
     case LT_DRAIN:
@@ -399,7 +426,7 @@ static void lt_step(struct lt_state *lt, const struct lh_cc_feedback *feedback)
             lt_enter(lt, LT_PROBE_RTT, now);
         break;
     case LT_UP:
-        if (feedback->queue_delay > lt->queue_at_up + LH_MAX(2 * lt_queue_low(lt), lt_rtt(lt) / 8))
+        if (lt_queue_standing(lt) > lt->queue_base + LH_MAX(2 * lt_queue_low(lt), lt_rtt(lt) / 8))
             lt_enter(lt, LT_DOWN, now);
         break;
     case LT_PROBE_RTT:
