@@ -125,9 +125,7 @@ bool lh_lane_may_repeat(const struct lh_lane *lane)
 bool lh_lane_may_number(const struct lh_lane *lane)
 {
     // The receiver follows one epoch at a time, so it must not miss a whole one.
-    if (lane->sent.count_outstanding == 0)
-        return true;
-    uint64_t oldest = lh_sent_next_outstanding(&lane->sent, lane->sent.floor);
+    uint64_t oldest = lh_sent_oldest(&lane->sent);
     return lane->sent.next >> lane->epoch_shift <= (oldest >> lane->epoch_shift) + 1;
 }
 

@@ -3,7 +3,8 @@
 // How it works. A report is read span by span and applied 64 packet numbers at a time: what is
 // newly acknowledged is (reported & (outstanding | lost)), so repeated reports cost one AND a word,
 // and work is proportional to what is new. Send times grow with packet numbers; hence the packets
-// that are too old form a prefix, and the search for lost ones is a cursor that only moves forward.
+// that are too old are the first of those outstanding, and the search ends at the first that is
+// not.
 //
 // Not handled here: timers (the lane's), what to do with content (the sink's).
 #include "transport/loss.h"
@@ -158,8 +159,7 @@ lh_err lh_loss_detect(struct lh_loss *loss,
     lh_ns window = reorder_window(loss, rtt, now);
     lh_ns latest = LH_MAX(rtt->latest, lh_rtt_smoothed(rtt));
     for (;;) {
-        uint64_t pn = lh_sent_next_outstanding(sent, loss->scan);
-        loss->scan = pn;
+        uint64_t pn = lh_sent_oldest(sent);
         if (pn + LATER_PACKETS >= loss->largest)
             return 0;
         const struct lh_sent_record *record = lh_sent_record(sent, pn);
@@ -180,7 +180,7 @@ lh_ns lh_loss_deadline(const struct lh_loss *loss,
                        const struct lh_sent *sent,
                        const struct lh_rtt *rtt)
 {
-    uint64_t pn = lh_sent_next_outstanding(sent, loss->scan);
+    uint64_t pn = lh_sent_oldest(sent);
     if (pn + LATER_PACKETS >= loss->largest)
         return LH_NEVER;
     // The longest window: the timer may come late, never in vain.
@@ -191,9 +191,8 @@ lh_ns lh_loss_deadline(const struct lh_loss *loss,
 
 lh_err lh_loss_give_up(struct lh_sent *sent, uint64_t count, const struct lh_loss_sink *sink)
 {
-    uint64_t pn = sent->floor;
     for (uint64_t i = 0; i < count; i++) {
-        pn = lh_sent_next_outstanding(sent, pn);
+        uint64_t pn = lh_sent_oldest(sent);
         if (pn == sent->next)
             return 0;
         lh_sent_give_up(sent, pn, LH_SENT_BY_TIMER);

@@ -28,7 +28,6 @@ struct lh_loss_sink {
 struct lh_loss {
     uint64_t largest; // largest packet number reported + 1; 0 = none
     lh_ns newest_sent_at;
-    uint64_t scan;       // nothing below is outstanding, or it was looked at and is too young
     uint32_t multiplier; // of RTT/8: 1, 2, 4, 8
     lh_ns multiplier_until;
 };

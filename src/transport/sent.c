@@ -152,13 +152,16 @@ void lh_sent_push(
         return;
     *lh_sent_word(sent, sent->outstanding, pn) |= (uint64_t)1 << (pn % 64);
     sent->inflight += bytes;
-    sent->count_outstanding++;
+    if (sent->count_outstanding++ == 0)
+        sent->oldest = pn;
 }
 
 uint64_t lh_sent_next_outstanding(const struct lh_sent *sent, uint64_t pn)
 {
-    if (pn < sent->floor)
-        pn = sent->floor;
+    if (sent->count_outstanding == 0)
+        return sent->next;
+    if (pn < sent->oldest)
+        pn = sent->oldest;
     while (pn < sent->next) {
         uint64_t word = *lh_sent_word(sent, sent->outstanding, pn) >> (pn % 64);
         if (word != 0)
@@ -177,6 +180,8 @@ static void leave_outstanding(struct lh_sent *sent, uint64_t pn)
     *word &= ~bit;
     sent->inflight -= lh_sent_record(sent, pn)->bytes;
     sent->count_outstanding--;
+    if (pn == sent->oldest)
+        sent->oldest = lh_sent_next_outstanding(sent, pn + 1);
 }
 
 void lh_sent_settle(struct lh_sent *sent, uint64_t pn)

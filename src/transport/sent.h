@@ -56,6 +56,7 @@ struct lh_sent {
     uint64_t inflight;    // bytes outstanding
     uint64_t bytes_total; // bytes ever sent
     uint64_t count_outstanding;
+    uint64_t oldest; // first outstanding number; meaningless while there is none
 };
 
 lh_err lh_sent_init(struct lh_sent *sent) LH_MUST_CHECK;
@@ -95,6 +96,11 @@ lh_sent_content(const struct lh_sent *sent, const struct lh_sent_record *record,
     return &sent->contents[(record->content_first + index) & (sent->content_capacity - 1)];
 }
 
+// The first outstanding packet number, or sent->next.
+static inline uint64_t lh_sent_oldest(const struct lh_sent *sent)
+{
+    return sent->count_outstanding > 0 ? sent->oldest : sent->next;
+}
 // The first outstanding packet number at or above `pn`, or sent->next.
 uint64_t lh_sent_next_outstanding(const struct lh_sent *sent, uint64_t pn);
 
