@@ -652,7 +652,11 @@ static void run_race(struct fixture *fix, bool walk_only, lh_ns budget)
     (void)tempdir_path(&fix->temp, "base", base, sizeof base);
     check_int(pthread_create(&thread, NULL, racer, &race), 0);
     lh_ns end = lh_clock_now() + budget;
-    for (unsigned round = 0; lh_clock_now() < end; round++) {
+    // A busy machine may give one side few turns: then it takes longer, up to half a minute.
+    for (unsigned round = 0;
+         lh_clock_now() < end || ((entered <= 10 || atomic_load(&race.flips) <= 10) &&
+                                  lh_clock_now() < end + 30 * LH_SECOND);
+         round++) {
         struct lh_tree *tree = NULL;
         struct lh_dir *par = NULL;
         struct lh_dir *sub = NULL;
