@@ -70,12 +70,13 @@ static void close_ends(struct ends *pipes, size_t count)
 _Noreturn static void
 become(char *const *argv, char *const *envp, const struct ends pipes[4], pid_t parent)
 {
+    const struct sigaction usual = {.sa_handler = SIG_DFL}, ignore = {.sa_handler = SIG_IGN};
     sigset_t none;
     int error;
 
-    (void)signal(SIGPIPE, SIG_DFL);
-    (void)signal(SIGINT, SIG_IGN);
-    (void)signal(SIGQUIT, SIG_IGN);
+    (void)sigaction(SIGPIPE, &usual, NULL);
+    (void)sigaction(SIGINT, &ignore, NULL);
+    (void)sigaction(SIGQUIT, &ignore, NULL);
     (void)sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)prctl(PR_SET_PDEATHSIG, SIGTERM);
