@@ -227,6 +227,9 @@ void lh_ssh_end_input(struct lh_ssh *ssh)
 void lh_ssh_login_done(struct lh_ssh *ssh)
 {
     lh_askpass_close(&ssh->askpass);
+    // ssh asks for the key once only: at later key exchanges it compares with the one it accepted.
+    // So a transfer that is killed leaves no folder behind.
+    lh_ssh_dir_remove(&ssh->dir);
 }
 
 bool lh_ssh_retry_helps(const struct lh_ssh *ssh)
@@ -321,7 +324,7 @@ lh_err lh_ssh_again(struct lh_ssh *ssh, struct lh_errinfo *info)
     bury(ssh);
     if (ssh->pin_count == 0)
         return explain(ssh, false, info);
-    count = lh_seen_read(ssh->dir.path, keys);
+    count = ssh->dir.path[0] != '\0' ? lh_seen_read(ssh->dir.path, keys) : 0;
     if (count == 0 || keys[count - 1].is_match)
         return explain(ssh, false, info); // it did not get as far as a key, or further
     if (count > ssh->seen_before) {

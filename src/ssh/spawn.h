@@ -85,7 +85,9 @@ lh_err lh_ssh_why(struct lh_ssh *ssh, struct lh_errinfo *info) LH_MUST_CHECK;
 // connection lost) rather than needing a person (wrong key, no lhserver).
 bool lh_ssh_retry_helps(const struct lh_ssh *ssh);
 
-// After login: the password is not needed for this session any more. Closes the askpass socket.
+// After login (the first byte of HELLO came): neither password nor pins are needed for this session
+// any more. Closes the askpass socket (its descriptor becomes -1: take it out of the poll set
+// first) and removes the private folder, which a killed process would leave behind.
 void lh_ssh_login_done(struct lh_ssh *ssh);
 
 // The name or address that ssh's configuration gives for the host (`ssh -G`), for UDP. Runs no

@@ -24,6 +24,21 @@ WRONG = "SHA256:" + "A" * 43
 FAKE_SERVER = os.path.join(harness.HERE, "fake-server")
 
 
+def environment(password=None):
+    """The environment of a probe, whose private folders then lie in a folder of the fixture."""
+    folder = os.path.join(setting("DIR"), "tmp")
+    os.makedirs(folder, exist_ok=True)
+    env = dict(os.environ, TMPDIR=folder)
+    env.pop("XDG_RUNTIME_DIR", None)
+    if password is not None:
+        env["ASPERA_SCP_PASS"] = password
+    return env
+
+
+def private_folders():
+    return os.listdir(os.path.join(setting("DIR"), "tmp"))
+
+
 class Ended:
     def __init__(self, process, seconds):
         self.status, self.out, self.err, self.seconds = process.returncode, process.stdout, process.stderr, seconds
@@ -33,12 +48,9 @@ def probe(*args, host="127.0.0.1", port=33001, user=None, password=None, known=F
     command = [PROBE, "-P", str(port), "-l", user or setting("USER")]
     if known:
         command += ["--arg", "-oUserKnownHostsFile=" + setting("KNOWN")]
-    env = dict(os.environ)
-    if password is not None:
-        env["ASPERA_SCP_PASS"] = password
     began = time.monotonic()
-    process = subprocess.run([*command, *args, host], env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                             timeout=60, start_new_session=True)
+    process = subprocess.run([*command, *args, host], env=environment(password), stdin=subprocess.DEVNULL,
+                             capture_output=True, text=True, timeout=60, start_new_session=True)
     ended = Ended(process, time.monotonic() - began)
     assert ended.status == expect, "status %d\n%s%s" % (ended.status, ended.out, ended.err)
     return ended
@@ -265,10 +277,9 @@ def test_hostile_names_of_hosts_and_users_are_refused():
 
 
 def test_nothing_is_left_behind():
-    before = set(os.listdir("/tmp"))
     with_key("--pin", setting("SHA256"), password="unused")
     with_key("--pin", WRONG, expect=1)
-    assert not [name for name in set(os.listdir("/tmp")) - before if name.startswith("lhcp.")]
+    assert private_folders() == []
 
 
 # --- Secrets ---------------------------------------------------------------------------------------------------------------
@@ -319,7 +330,7 @@ def test_a_password_shows_nowhere_and_in_no_core():
         file.write("\n".join(map(":".join, lines)) + "\n")
     folder = tempfile.mkdtemp(dir=setting("DIR"))
     process = subprocess.Popen([PROBE, "--hold", "-P", "33001", "-l", setting("USER"), "--pin", setting("SHA256"),
-                                "127.0.0.1"], env=dict(os.environ, ASPERA_SCP_PASS=secret), stdin=subprocess.PIPE,
+                                "127.0.0.1"], env=environment(secret), stdin=subprocess.PIPE,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
                                preexec_fn=allow_cores, start_new_session=True)
     try:
@@ -340,6 +351,8 @@ def test_a_password_shows_nowhere_and_in_no_core():
         process.wait(timeout=10)
         assert process.returncode == -6
         assert os.listdir(folder) == []
+        # Nor does it leave its private folder, which served the login only.
+        assert private_folders() == []
     finally:
         process.kill()
         process.wait()

@@ -83,6 +83,7 @@ static bool copy(struct lh_ssh *ssh, const struct probe *probe)
             if (got <= 0)
                 return any;
             any = true;
+            lh_ssh_login_done(ssh);
             if (!probe->hold)
                 lh_ssh_end_input(ssh);
             (void)!write(STDOUT_FILENO, buffer, (size_t)got);
