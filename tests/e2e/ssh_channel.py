@@ -73,7 +73,7 @@ def only_with_passwords():
         raise harness.Skip("passwords need root: throw-away users")
 
 
-# --- Whom we talk to --------------------------------------------------------------------------------------------------
+# --- Whom we talk to ----------------------------------------------------------------------------------------------
 
 
 def test_either_form_of_every_key_type_is_accepted_whatever_the_server_offers_first():
@@ -169,7 +169,7 @@ def test_a_changed_host_key_is_said():
     assert_in("ssh-keygen -R '[127.0.0.1]:33001'", ended.err)
 
 
-# --- Logging in -------------------------------------------------------------------------------------------------------
+# --- Logging in ---------------------------------------------------------------------------------------------------
 
 
 def test_a_wrong_key_is_refused_after_one_attempt():
@@ -225,7 +225,7 @@ def test_a_jump_host_does_not_get_the_password():
         call("lh_sshd_stop jump")
 
 
-# --- What we say when there is nobody -----------------------------------------------------------------------------------
+# --- What we say when there is nobody -----------------------------------------------------------------------------
 
 
 def test_a_closed_port_suggests_the_other_one():
@@ -282,7 +282,7 @@ def test_nothing_is_left_behind():
     assert private_folders() == []
 
 
-# --- Secrets ---------------------------------------------------------------------------------------------------------------
+# --- Secrets ----------------------------------------------------------------------------------------------------
 
 
 def wait_for(condition, seconds=10):
