@@ -40,8 +40,11 @@ test-long: deps-test
 test-guards: deps-test
 	@tools/test-guards
 
-bench bench-full: deps-bench release
-	@bench/run $(@:bench-%=--%)
+bench: deps-bench release
+	@bench/run
+
+bench-full: deps-bench release
+	@bench/run --full
 
 install: release
 	@DESTDIR='$(DESTDIR)' meson install -C $(BUILD) --no-rebuild

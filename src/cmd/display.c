@@ -23,25 +23,31 @@ static void show_status(void *user, const struct lhcp_status *status, lh_ns now)
     lh_progress_draw(&display->progress, status, now);
 }
 
+// Results of --check and -n are what was asked for: they go to standard output. Problems of a
+// transfer go to standard error, notices and what was skipped on purpose only where nobody asked
+// for silence.
 static void show_problem(void *user, const struct lhcp_problem *problem)
 {
     struct lhcp_display *display = user;
     char name[SHOWN_ROOM];
     char text[4 * LH_ERRINFO_TEXT];
     bool failed = problem->kind == LHCP_PROBLEM_FAILED;
+    bool is_answer = !failed && display->action != LHCP_TRANSFER;
 
     if (display->json)
         lh_json_problem(problem, display->out);
-    if (display->quiet && !failed)
+    if (!failed && (display->json || (display->quiet && !is_answer)))
         return;
     lh_progress_clear(&display->progress);
     (void)lh_escape(problem->text, strlen(problem->text), text, sizeof text);
-    if (problem->name == NULL)
-        (void)fprintf(display->err, "%s: %s\n", display->program, text);
-    else
-        (void)fprintf(display->err, "%s: %s%s: %s\n", display->program,
-                      problem->kind == LHCP_PROBLEM_SKIPPED ? "skipped " : "",
-                      lh_escape(problem->name, strlen(problem->name), name, sizeof name), text);
+    if (!is_answer)
+        (void)fprintf(display->err, "%s: ", display->program);
+    (void)fprintf(is_answer ? display->out : display->err, "%s%s%s%s\n",
+                  problem->kind == LHCP_PROBLEM_SKIPPED ? "skipped " : "",
+                  problem->name == NULL
+                      ? ""
+                      : lh_escape(problem->name, strlen(problem->name), name, sizeof name),
+                  problem->name == NULL ? "" : ": ", text);
 }
 
 void lhcp_display_init(struct lhcp_display *display,
@@ -53,6 +59,7 @@ void lhcp_display_init(struct lhcp_display *display,
         .program = options->program,
         .out = out,
         .err = err,
+        .action = options->action,
         .quiet = options->quiet,
         .json = options->json,
         .verbose = options->verbose,
@@ -76,6 +83,19 @@ static void print_error(const struct lhcp_display *display, uint16_t code, const
                   lh_escape(text, strlen(text), escaped, sizeof escaped));
 }
 
+static void print_summary(const struct lhcp_display *display, const struct lhcp_result *result)
+{
+    const struct lhcp_status *status = &result->status;
+    bool nothing_happened = status->files_total == 0 && status->files_failed == 0;
+
+    if (display->action == LHCP_CHECK || (result->exit_code != 0 && nothing_happened))
+        return;
+    if (display->action == LHCP_DRY_RUN)
+        lh_summary_print_dry(result, display->out);
+    else
+        lh_summary_print(result, display->verbose, display->out);
+}
+
 int lhcp_display_result(struct lhcp_display *display, const struct lhcp_result *result)
 {
     if (!display->json)
@@ -83,7 +103,7 @@ int lhcp_display_result(struct lhcp_display *display, const struct lhcp_result *
     if (display->json)
         lh_json_result(result, display->out);
     else if (!display->quiet)
-        lh_summary_print(result, display->verbose, display->out);
+        print_summary(display, result);
     if (result->exit_code == 0)
         return 0;
     print_error(display, result->exit_code, result->text);

@@ -15,6 +15,7 @@ struct lhcp_display {
     const char *program;
     FILE *out; // progress, summary, JSON
     FILE *err; // problems and the error
+    enum lhcp_action action;
     bool quiet;
     bool json;
     unsigned verbose;

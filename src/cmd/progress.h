@@ -47,5 +47,7 @@ void lh_progress_finish(struct lh_progress *progress);
 // Two to five lines: what was transferred, how fast, which way, what was skipped or failed, and how
 // to go on. `verbose` adds what was proved and what was not.
 void lh_summary_print(const struct lhcp_result *result, unsigned verbose, FILE *out);
+// One line: what a transfer would do.
+void lh_summary_print_dry(const struct lhcp_result *result, FILE *out);
 
 #endif

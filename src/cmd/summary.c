@@ -67,3 +67,18 @@ void lh_summary_print(const struct lhcp_result *result, unsigned verbose, FILE *
                       "  Verified: every file by XXH3-128 against the sender's digest. Resume is "
                       "proved against kill -9;\n  power cuts: not yet proved.\n");
 }
+
+void lh_summary_print_dry(const struct lhcp_result *result, FILE *out)
+{
+    const struct lhcp_status *status = &result->status;
+    uint64_t left = status->files_skipped + status->files_failed;
+    char bytes[24];
+
+    (void)fprintf(out,
+                  "Nothing was changed. Of %" PRIu64 " file%s (%s), %" PRIu64 " would be sent or "
+                  "compared, %" PRIu64 " are unchanged, %" PRIu64 " cannot be sent.\n",
+                  status->files_total, plural(status->files_total),
+                  lh_format_bytes(status->bytes_total, bytes, sizeof bytes),
+                  lh_sub_sat(status->files_total, left), status->files_skipped,
+                  status->files_failed);
+}

@@ -103,7 +103,7 @@ def test_the_man_page_has_the_options_of_help_and_no_other():
         page = file.read()
     items = "\n".join(line for line in page.splitlines() if line.startswith(".It Fl"))
     described = set()
-    for word in re.findall(r"(?:Fl|,) (-?[A-Za-z][a-z-]*)", items):
+    for word in re.findall(r"\bFl (-?[A-Za-z][a-z-]*)", items):
         if word.startswith("-") or len(word) == 1:
             described.add("-" + word)
     assert described == shown_options(), "man only: %s, help only: %s" % (

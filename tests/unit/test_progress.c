@@ -338,6 +338,57 @@ static void the_error_is_the_last_line_and_peers_cannot_forge_one(void **state)
     free(run->err_text);
 }
 
+static void answers_of_check_go_to_standard_output_without_a_summary(void **state)
+{
+    (void)state;
+    struct lhcp_options options = {.action = LHCP_CHECK};
+    struct display_run *run = begin(&options);
+    struct lhcp_problem line = {.kind = LHCP_PROBLEM_NOTICE, .text = "UDP: works both ways"};
+    struct lhcp_result result = {.exit_code = 0};
+    run->display.report.problem(run->display.report.user, &line);
+    check_int(lhcp_display_result(&run->display, &result), 0);
+    end(run);
+    assert_string_equal(run->out_text, "UDP: works both ways\n");
+    check_uint(run->err_len, 0);
+    free(run->out_text);
+    free(run->err_text);
+}
+
+static void a_dry_run_claims_nothing_to_be_in_place(void **state)
+{
+    (void)state;
+    struct lhcp_options options = {.action = LHCP_DRY_RUN};
+    struct display_run *run = begin(&options);
+    struct lhcp_problem line = {
+        .kind = LHCP_PROBLEM_NOTICE, .name = "a\n", .text = "would be sent"};
+    struct lhcp_result result = {.status = usual()};
+    result.status.files_skipped = 3;
+    run->display.report.problem(run->display.report.user, &line);
+    check_int(lhcp_display_result(&run->display, &result), 0);
+    end(run);
+    assert_string_equal(
+        run->out_text,
+        "a\\n: would be sent\n"
+        "Nothing was changed. Of 10 files (2.6 GB), 7 would be sent or compared, 3 are "
+        "unchanged, 0 cannot be sent.\n");
+    free(run->out_text);
+    free(run->err_text);
+}
+
+static void a_failed_connection_has_no_summary(void **state)
+{
+    (void)state;
+    struct lhcp_options options = {.action = LHCP_TRANSFER};
+    struct display_run *run = begin(&options);
+    struct lhcp_result result = {.exit_code = 12, .text = "nobody answers"};
+    check_int(lhcp_display_result(&run->display, &result), 1);
+    end(run);
+    check_uint(run->out_len, 0);
+    assert_string_equal(run->err_text, "lhcp: error 12: nobody answers\n");
+    free(run->out_text);
+    free(run->err_text);
+}
+
 static void exit_status_is_0_only_without_an_error(void **state)
 {
     (void)state;
@@ -371,6 +422,9 @@ int main(void)
         cmocka_unit_test(prints_no_progress_where_there_is_no_terminal),
         cmocka_unit_test(prints_one_json_object_a_second),
         cmocka_unit_test(the_error_is_the_last_line_and_peers_cannot_forge_one),
+        cmocka_unit_test(answers_of_check_go_to_standard_output_without_a_summary),
+        cmocka_unit_test(a_dry_run_claims_nothing_to_be_in_place),
+        cmocka_unit_test(a_failed_connection_has_no_summary),
         cmocka_unit_test(exit_status_is_0_only_without_an_error),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
