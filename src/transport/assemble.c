@@ -237,6 +237,8 @@ static void write_data(struct packet *packet)
     if (packet->pieces == 0)
         return;
     if (lh_session_has_data_for(packet->transport, lane)) {
+        if (!lane->is_udp)
+            return; // a pipe has no use for packets of one size
         // Padding: zeros, which read as LH_FRAME_PAD.
         size_t left = lh_writer_left(&packet->writer);
         memset(lh_write_reserve(&packet->writer, left), 0, left);

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The simulator's command line.
-//   sim SCENARIO [--seed N] [--trace]       one run, told in full; what a failure asks you to
-//   repeat sim --list                              the scenarios sim --quick | --all [--seeds K]
-//   [--seed FIRST]      as a test (TAP) sim --matrix [--rate MBIT] [--seconds S] [--queue PERMILLE]
-//   [--cc NAME]
-//                                           efficiency over round trips and losses; no test
+// The simulator's command line:
+//
+//   sim SCENARIO [--seed N] [--trace]    one run, told in full: what a failure asks you to repeat
+//   sim random --seed N                  a scenario that the seed makes up
+//   sim --list                           the scenarios
+//   sim --quick | --all                  as a test (TAP), with --seeds K, --seed FIRST, --random K
+//   sim --matrix                         efficiency over round trips and losses; not a test;
+//                                        with --rate MBIT, --seconds S, --queue PERMILLE, --cc NAME
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +21,7 @@ struct arguments {
     const char *scenario;
     const char *cc;
     bool is_list, is_quick, is_all, is_matrix, is_traced;
-    uint64_t seed, seeds, rate, seconds, queue;
+    uint64_t seed, seeds, randoms, rate, seconds, queue;
 };
 
 static void print_details(const struct sim_result *result)
@@ -46,13 +48,57 @@ static void print_details(const struct sim_result *result)
     }
 }
 
+static void print_link(const char *name, const struct sim_link_config *link)
+{
+    printf("# %s: %.2f Mbit/s, %.2f ms + %.2f, queue %llu, loss %.3f %%, bursts %.3f %% of %u, "
+           "reorder %.3f %% by %.2f ms, duplicate %.3f %%, corrupt %.3f %%, ip max %u\n",
+           name, (double)link->rate / 125000, (double)link->delay / 1e6, (double)link->jitter / 1e6,
+           (unsigned long long)link->queue_bytes, (double)link->loss_ppm / 1e4,
+           (double)link->burst_ppm / 1e4, link->burst_packets, (double)link->reorder_ppm / 1e4,
+           (double)link->reorder_delay / 1e6, (double)link->duplicate_ppm / 1e4,
+           (double)link->corrupt_ppm / 1e4, link->ip_max);
+    for (unsigned i = 0; i < SIM_OUTAGES_MAX; i++)
+        if (link->outages[i].until > 0)
+            printf("#   out from %.3f s to %.3f s\n", (double)link->outages[i].from / 1e9,
+                   (double)link->outages[i].until / 1e9);
+}
+
+static void print_plan(const char *name, const struct sim_plan *plan)
+{
+    printf(
+        "# %s: %u blocks of %u to %u, stream %llu, takes %llu bytes/s after %.2f ms, offers %llu "
+        "bytes/s\n",
+        name, plan->blocks, plan->block_min, plan->block_max,
+        (unsigned long long)plan->stream_bytes, (unsigned long long)plan->release_rate,
+        (double)plan->release_delay / 1e6, (unsigned long long)plan->offer_rate);
+}
+
+static void print_scenario(const struct sim_scenario *scenario)
+{
+    print_link("up", &scenario->up);
+    print_link("down", &scenario->down);
+    print_plan("client", &scenario->client);
+    print_plan("server", &scenario->server);
+    printf("# pipe: %.2f Mbit/s, %.2f ms, buffer %llu, breaks at %.3f s; memory %llu, epoch shift "
+           "%u, late %.2f ms, moves at %.3f s\n",
+           (double)scenario->pipe.rate / 125000, (double)scenario->pipe.delay / 1e6,
+           (unsigned long long)scenario->pipe.buffer, (double)scenario->pipe.breaks_at / 1e9,
+           (unsigned long long)scenario->receive_budget, scenario->epoch_shift,
+           (double)scenario->wake_late / 1e6, (double)scenario->rebind_at / 1e9);
+}
+
 static int run_one(const struct arguments *arguments)
 {
     struct sim_options options = {.seed = arguments->seed, .is_traced = arguments->is_traced};
-    for (size_t i = 0; i < sim_scenarios_count; i++) {
-        if (strcmp(sim_scenarios[i].name, arguments->scenario) != 0)
+    struct sim_scenario made_up = sim_scenario_random(arguments->seed);
+    for (size_t i = 0; i <= sim_scenarios_count; i++) {
+        const struct sim_scenario *scenario =
+            i < sim_scenarios_count ? &sim_scenarios[i] : &made_up;
+        if (strcmp(scenario->name, arguments->scenario) != 0)
             continue;
-        struct sim_result result = sim_run(&sim_scenarios[i], &options);
+        if (options.is_traced)
+            print_scenario(scenario);
+        struct sim_result result = sim_run(scenario, &options);
         if (!result.is_ok) {
             printf("FAILED: %s\n", result.failure);
             return 1;
@@ -104,6 +150,10 @@ static int run_tests(const struct arguments *arguments)
             continue;
         for (uint64_t seed = 0; seed < arguments->seeds; seed++)
             failed += !run_test(&sim_scenarios[i], arguments->seed + seed, ++number);
+    }
+    for (uint64_t seed = 0; seed < arguments->randoms; seed++) {
+        struct sim_scenario scenario = sim_scenario_random(arguments->seed + seed);
+        failed += !run_test(&scenario, arguments->seed + seed, ++number);
     }
     failed += !test_determinism(++number);
     printf("1..%u\n", number);
@@ -159,9 +209,11 @@ static int run_matrix(const struct arguments *arguments)
 
 static int usage(void)
 {
-    fprintf(stderr, "usage: sim SCENARIO [--seed N] [--trace] | --list | --quick | --all\n"
-                    "           [--seeds K] [--seed FIRST] | --matrix [--rate MBIT] [--seconds S]\n"
-                    "           [--queue PERMILLE] [--cc NAME]\n");
+    fprintf(stderr,
+            "usage: sim SCENARIO | random [--seed N] [--trace]\n"
+            "       sim --list\n"
+            "       sim --quick | --all [--seeds K] [--seed FIRST] [--random K]\n"
+            "       sim --matrix [--rate MBIT] [--seconds S] [--queue PERMILLE] [--cc NAME]\n");
     return 2;
 }
 
@@ -175,8 +227,9 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
         {"--list", &arguments->is_list, NULL},    {"--quick", &arguments->is_quick, NULL},
         {"--all", &arguments->is_all, NULL},      {"--matrix", &arguments->is_matrix, NULL},
         {"--trace", &arguments->is_traced, NULL}, {"--seed", NULL, &arguments->seed},
-        {"--seeds", NULL, &arguments->seeds},     {"--rate", NULL, &arguments->rate},
-        {"--seconds", NULL, &arguments->seconds}, {"--queue", NULL, &arguments->queue},
+        {"--seeds", NULL, &arguments->seeds},     {"--random", NULL, &arguments->randoms},
+        {"--rate", NULL, &arguments->rate},       {"--seconds", NULL, &arguments->seconds},
+        {"--queue", NULL, &arguments->queue},
     };
     for (int i = 1; i < argc; i++) {
         bool is_known = false;

@@ -2,6 +2,8 @@
 //
 // The table of scenarios. Rates are IP bytes; every bound follows from the link (world.h).
 #include "base/cleanup.h"
+#include "base/math.h"
+#include "base/prng.h"
 #include "world.h"
 
 #define MBIT     UINT64_C(125000) // bytes/s
@@ -341,3 +343,105 @@ const struct sim_scenario sim_scenarios[] = {
     },
 };
 const size_t sim_scenarios_count = LH_ARRAY_LEN(sim_scenarios);
+
+// --- Made up -------------------------------------------------------------------------------------
+
+static bool one_in(struct lh_prng *prng, uint64_t n)
+{
+    return lh_prng_below(prng, n) == 0;
+}
+
+// Between `low` and `high`, as often in each doubling as in any other.
+static uint64_t spread(struct lh_prng *prng, uint64_t low, uint64_t high)
+{
+    uint64_t top = low;
+    while (top < high && !one_in(prng, 8))
+        top *= 2;
+    top = LH_MIN(top, high);
+    return low + lh_prng_below(prng, top - low + 1);
+}
+
+static struct sim_link_config random_link(struct lh_prng *prng, uint64_t rate, lh_ns delay)
+{
+    struct sim_link_config link = {.rate = rate, .delay = delay};
+    uint64_t path = lh_muldiv(rate, 2 * delay, LH_SECOND);
+    link.queue_bytes = LH_MAX(path / 16 + lh_prng_below(prng, 2 * path + 1), (uint64_t)64 * KIB);
+    if (one_in(prng, 2))
+        link.loss_ppm = (uint32_t)spread(prng, 100, 10 * PERCENT);
+    if (one_in(prng, 4)) {
+        link.burst_ppm = (uint32_t)spread(prng, 1000, 5 * PERCENT);
+        link.burst_packets = (uint32_t)spread(prng, 2, 100);
+    }
+    if (one_in(prng, 4)) {
+        link.reorder_ppm = (uint32_t)spread(prng, 100, 20 * PERCENT);
+        link.reorder_delay = spread(prng, 100 * LH_US, 100 * LH_MS);
+    }
+    if (one_in(prng, 4)) {
+        link.duplicate_ppm = (uint32_t)spread(prng, 100, 10 * PERCENT);
+        link.duplicate_delay = spread(prng, LH_MS, 5 * LH_SECOND);
+    }
+    if (one_in(prng, 4))
+        link.corrupt_ppm = (uint32_t)spread(prng, 100, 5 * PERCENT);
+    if (one_in(prng, 4))
+        link.jitter = spread(prng, 100 * LH_US, 50 * LH_MS);
+    if (one_in(prng, 6))
+        link.ip_max = (uint32_t)(1228 + lh_prng_below(prng, 300));
+    for (unsigned i = 0; i < SIM_OUTAGES_MAX && one_in(prng, 5); i++) {
+        link.outages[i].from = lh_prng_below(prng, 10 * LH_SECOND);
+        link.outages[i].until = link.outages[i].from + spread(prng, 10 * LH_MS, 20 * LH_SECOND);
+    }
+    return link;
+}
+
+static struct sim_plan random_plan(struct lh_prng *prng, uint64_t rate)
+{
+    struct sim_plan plan = {.stream_bytes = one_in(prng, 4) ? 0 : spread(prng, 1, 500000)};
+    plan.block_min = (uint32_t)spread(prng, 1, 100 * KIB);
+    plan.block_max = plan.block_min + (uint32_t)spread(prng, 1, MIB - 100 * KIB);
+    uint64_t bytes = LH_MIN(3 * rate, 20 * MEGABYTE);
+    if (!one_in(prng, 5))
+        plan.blocks = (uint32_t)(1 + lh_prng_below(prng, 1 + 2 * bytes / plan.block_max)) % 20000;
+    if (one_in(prng, 6))
+        plan.release_rate = LH_MAX(rate / (1 + lh_prng_below(prng, 4)), 100000);
+    if (one_in(prng, 6))
+        plan.release_delay = spread(prng, LH_MS, LH_SECOND);
+    if (one_in(prng, 6))
+        plan.offer_rate = LH_MAX(rate / (1 + lh_prng_below(prng, 4)), 100000);
+    return plan;
+}
+
+struct sim_scenario sim_scenario_random(uint64_t seed)
+{
+    struct lh_prng prng = {seed ^ UINT64_C(0x6c6f6e676861756c)};
+    uint64_t up = spread(&prng, MBIT / 2, 500 * MBIT), down = up;
+    lh_ns delay = spread(&prng, 100 * LH_US, 200 * LH_MS);
+    if (one_in(&prng, 4))
+        down = spread(&prng, MBIT / 2, 500 * MBIT);
+    struct sim_scenario scenario = {
+        .name = "random",
+        .what = "whatever the seed makes up",
+        .up = random_link(&prng, up, delay),
+        .down = random_link(&prng, down, delay),
+        .client = random_plan(&prng, up),
+        .server = random_plan(&prng, down),
+        .receive_budget = spread(&prng, 8 * MIB, 128 * MIB),
+        .epoch_shift = one_in(&prng, 4) ? (uint8_t)(4 + lh_prng_below(&prng, 12)) : 0,
+        .wake_late = one_in(&prng, 2) ? spread(&prng, LH_US, 5 * LH_MS) : 0,
+        .time_limit = 1200 * LH_SECOND,
+    };
+    if (!one_in(&prng, 4)) {
+        scenario.pipe = (struct sim_pipe_config){.rate = spread(&prng, MBIT / 2, 100 * MBIT),
+                                                 .delay = delay,
+                                                 .buffer = spread(&prng, 64 * KIB, MIB)};
+        scenario.give_up_udp_at = 3 * LH_SECOND;
+        if (one_in(&prng, 5))
+            scenario.pipe.breaks_at = lh_prng_below(&prng, 5 * LH_SECOND);
+        else if (one_in(&prng, 6)) // no UDP, one way at least
+            scenario.up.outages[0].until = FOR_EVER;
+    }
+    if (one_in(&prng, 5))
+        scenario.rebind_at = 1 + lh_prng_below(&prng, 5 * LH_SECOND);
+    if (one_in(&prng, 8))
+        scenario.limits.rate_target = spread(&prng, MBIT / 2, up);
+    return scenario;
+}

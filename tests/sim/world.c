@@ -336,8 +336,11 @@ static void trace(struct world *world)
         struct lh_transport_stats stats;
         lh_transport_lane_stats(transport_of(world, i), SIM_LANE_UDP, &lane);
         lh_transport_stats(transport_of(world, i), &stats);
+        struct lh_lane_stats ssh;
+        lh_transport_lane_stats(transport_of(world, i), LH_LANE_SSH, &ssh);
         printf("# %10.3f ms %s: %-9s pace %8.3f Mbit/s cwnd %8.1f kB inflight %8.1f kB rtt %6.2f "
-               "queue %6.2f ms sent %llu lost %llu spurious %llu acked %.1f MB mtu %u%s%s\n",
+               "queue %6.2f ms sent %llu lost %llu spurious %llu acked %.1f MB mtu %u%s%s; SSH "
+               "sent %llu inflight %llu%s\n",
                (double)world->now / 1e6, world->ends[i].name,
                lane.cc_phase != NULL ? lane.cc_phase : "-", (double)lane.pacing_rate / 125000.0,
                (double)lane.cwnd / 1e3, (double)lane.inflight / 1e3,
@@ -345,7 +348,9 @@ static void trace(struct world *world)
                (unsigned long long)lane.packets_sent, (unsigned long long)lane.packets_lost,
                (unsigned long long)lane.packets_lost_spurious,
                (double)stats.block_bytes_acked / 1e6, lane.payload_max,
-               stats.window_limited ? " window" : "", stats.app_limited ? " idle" : "");
+               stats.window_limited ? " window" : "", stats.app_limited ? " idle" : "",
+               (unsigned long long)ssh.packets_sent, (unsigned long long)ssh.inflight,
+               world->is_pipe_full[i] ? " full" : "");
     }
 }
 

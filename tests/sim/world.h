@@ -60,5 +60,7 @@ struct sim_result sim_run(const struct sim_scenario *scenario, const struct sim_
 // The table (scenarios.c).
 extern const struct sim_scenario sim_scenarios[];
 extern const size_t sim_scenarios_count;
+// A scenario that the seed makes up: anything a path may do, within what a session must survive.
+struct sim_scenario sim_scenario_random(uint64_t seed);
 
 #endif
