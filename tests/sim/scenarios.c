@@ -425,7 +425,7 @@ struct sim_scenario sim_scenario_random(uint64_t seed)
         .client = random_plan(&prng, up),
         .server = random_plan(&prng, down),
         .receive_budget = spread(&prng, 8 * MIB, 128 * MIB),
-        .epoch_shift = one_in(&prng, 4) ? (uint8_t)(4 + lh_prng_below(&prng, 12)) : 0,
+        .epoch_shift = one_in(&prng, 4) ? (uint8_t)(10 + lh_prng_below(&prng, 10)) : 0,
         .wake_late = one_in(&prng, 2) ? spread(&prng, LH_US, 5 * LH_MS) : 0,
         .time_limit = 1200 * LH_SECOND,
     };
