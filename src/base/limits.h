@@ -35,11 +35,14 @@
 #define LH_NAME_MAX           255                 // one path component
 #define LH_PATH_TEXT_MAX      4096                // a path as a person writes it
 #define LH_SYMLINK_MAX        4096
-#define LH_SOURCES_MAX        4096   // SRC arguments of one job
-#define LH_REASON_MAX         512    // text of an error from the peer
-#define LH_DEPTH_MAX          4096   // directories below one source
-#define LH_INFLIGHT_FILES_MAX 65536  // files announced and not yet settled
-#define LH_SMALL_FILE_MAX     262144 // larger files have blocks of their own
+#define LH_SOURCES_MAX        4096                // SRC arguments of one job
+#define LH_REASON_MAX         512                 // text of an error from the peer
+#define LH_DEPTH_MAX          4096                // directories below one source
+#define LH_INFLIGHT_FILES_MAX 65536               // files announced and not yet settled
+#define LH_SMALL_FILE_MAX     262144              // larger files have blocks of their own
+#define LH_FILE_BLOCKS_MAX    ((uint64_t)1 << 24) // 16 TiB in blocks of 1 MiB
+#define LH_DIRECTORIES_MAX    ((uint32_t)1 << 21) // of one job; the receiver holds them to its end
+#define LH_OUTBOX_MAX         ((size_t)64 << 20)  // messages waiting for room in the stream
 
 // --- Set-up over SSH ---
 #define LH_NOISE_MAX           8192 // login noise skipped in front of the magic bytes

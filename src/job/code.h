@@ -16,12 +16,13 @@
 enum lh_code {
     LH_CODE_NONE = 0,
     LH_CODE_PROTOCOL = 1,
-    LH_CODE_INTERNAL = 11,
+    LH_CODE_BUSY = 2, // another session has the same job
     LH_CODE_NO_SUCH_FILE = 4,
     LH_CODE_NO_PERMISSION = 5,
     LH_CODE_NOT_A_DIRECTORY = 6,
     LH_CODE_IS_A_DIRECTORY = 7,
     LH_CODE_USAGE = 8,
+    LH_CODE_INTERNAL = 11,
     LH_CODE_CONNECTION_LOST = 16,
     LH_CODE_NOT_REGULAR = 21,
     LH_CODE_TOO_BIG = 24,

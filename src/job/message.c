@@ -200,6 +200,7 @@ static void entry_fields(struct codec *codec, struct lh_message *message)
     field_u8(codec, &entry->parent_kind);
     field_u32(codec, &entry->parent);
     field_u8(codec, &entry->kind);
+    field_u8(codec, &entry->again);
     field_u16(codec, &entry->mode);
     field_u64(codec, &entry->size);
     field_i64(codec, &entry->mtime_ns);
@@ -217,6 +218,8 @@ static lh_err entry_check(const struct lh_message *message)
     if (entry->parent_kind == LH_PARENT_SOURCE && entry->parent >= LH_SOURCES_MAX)
         return LH_E_PROTO;
     if (entry->parent_kind == LH_PARENT_ENTRY && entry->parent >= entry->id)
+        return LH_E_PROTO;
+    if (entry->again > (entry->kind == LH_ENTRY_FILE))
         return LH_E_PROTO;
     if (entry->mode > 07777 || entry->size > INT64_MAX)
         return LH_E_PROTO;

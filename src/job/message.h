@@ -133,7 +133,9 @@ struct lh_msg_entry {
     uint32_t id; // 0, 1, 2...
     uint8_t parent_kind;
     uint32_t parent;
-    uint8_t kind;  // enum lh_entry_kind
+    uint8_t kind; // enum lh_entry_kind
+    uint8_t
+        again; // 1: takes the place of a file that LH_FILE_END_AGAIN ended; allowed after LIST_END
     uint16_t mode; // permission bits, 07777 at most
     uint64_t size; // bytes of a file, else 0; at most INT64_MAX
     int64_t mtime_ns, ctime_ns, atime_ns;
@@ -154,11 +156,17 @@ struct lh_msg_problem {
     struct lh_text where, reason;
 };
 
+// What was announced; entries with `again` not counted.
 struct lh_msg_list_end {
     uint64_t files, directories, symlinks, bytes;
 };
 
-enum lh_decision { LH_DECIDE_SEND, LH_DECIDE_SKIP, LH_DECIDE_N_ };
+enum lh_decision {
+    LH_DECIDE_SEND,
+    LH_DECIDE_SKIP,
+    LH_DECIDE_WOULD_SEND, // dry run
+    LH_DECIDE_N_
+};
 
 struct lh_msg_decide {
     uint8_t decision;

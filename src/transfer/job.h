@@ -18,14 +18,12 @@
 #ifndef LH_TRANSFER_JOB_H
 #define LH_TRANSFER_JOB_H
 
-#include <stdbool.h>
-#include <sys/types.h>
-
 #include "base/err.h"
 #include "file/ioq.h"
 #include "job/code.h"
 #include "job/message.h"
 #include "transfer/channel.h"
+#include <stdbool.h>
 
 #define LH_READ_AHEAD_DEFAULT ((uint64_t)64 << 20)
 
@@ -80,7 +78,8 @@ struct lh_job_host {
                            // transport's block_max is this + LH_BLOCK_HEADER_MAX
     uint64_t read_ahead;   // sender: bytes of blocks held until acked; 0 = LH_READ_AHEAD_DEFAULT
     const char *state_dir; // for journals; NULL = no resume, which a notice says
-    mode_t umask;          // the process's
+    const char *peer;      // client: who the other end is ("user@host"), part of the journal's
+                           // identity; NULL = none
     const struct lh_job_events *events;
     void *user;
 };

@@ -31,7 +31,7 @@ static const struct lh_message samples[] = {
                 {"", 0}}}},
     {LH_MESSAGE_ENTRY,
      {.entry =
-          {3, LH_PARENT_SOURCE, 0, LH_ENTRY_SYMLINK, 0777, 0, 1, 2, 3, {"", 0}, TEXT("../t")}}},
+          {3, LH_PARENT_SOURCE, 0, LH_ENTRY_SYMLINK, 0, 0777, 0, 1, 2, 3, {"", 0}, TEXT("../t")}}},
     {LH_MESSAGE_PROBLEM, {.problem = {LH_PROBLEM_FAILED, 5, TEXT("a/b"), TEXT("denied")}}},
     {LH_MESSAGE_LIST_END, {.list_end = {1, 2, 3, 4}}},
     {LH_MESSAGE_DECIDE, {.decide = {LH_DECIDE_SKIP, {3, some_runs, {0}}}}},
@@ -169,6 +169,8 @@ static void entries_that_contradict_themselves_are_refused(void **state)
         {.parent = LH_SOURCES_MAX},
         {.kind = LH_ENTRY_N_},
         {.mode = 010000},
+        {.again = 2},
+        {.kind = LH_ENTRY_DIRECTORY, .again = 1},
         {.size = (uint64_t)INT64_MAX + 1},
         {.kind = LH_ENTRY_DIRECTORY, .size = 1},
         {.kind = LH_ENTRY_SYMLINK},

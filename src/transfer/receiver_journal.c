@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The journal as the receiver uses it: by paths below DEST. All of this is on the loop's thread. A
+// journal that fails costs resume and nothing else: it is told once and then left alone. Paths
+// longer than LH_PATH_TEXT_MAX are not journalled, so that a short message cannot make us keep long
+// text.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "transfer/reason.h"
+#include "transfer/receiver_internal.h"
+
+static void give_up(struct lh_receiver *receiver, lh_err err, const struct lh_errinfo *info)
+{
+    char text[LH_REASON_MAX];
+    if (err == LH_OK || err == LH_E_LIMIT)
+        return;
+    snprintf(text, sizeof text, "the journal cannot be written (%.200s); %s",
+             lh_reason_text(err, info), "an interrupted transfer may send more than is missing");
+    lh_journal_free(receiver->journal);
+    receiver->journal = NULL;
+    lh_job_tell_problem(
+        receiver->job,
+        &(struct lh_job_problem){.severity = LH_PROBLEM_NOTICE, .path = "", .text = text});
+}
+
+static char *path_of(const struct lh_receiver *receiver, const struct lh_incoming *file)
+{
+    if (receiver->journal == NULL)
+        return NULL;
+    return lh_incoming_path(file->parent, file->name, LH_PATH_TEXT_MAX);
+}
+
+void lh_journaling_begin(struct lh_receiver *receiver, const struct lh_incoming *file)
+{
+    const struct lh_large_in *large = file->large;
+    char *path = path_of(receiver, file);
+    if (path == NULL)
+        return;
+    struct lh_errinfo info = {0};
+    struct lh_journal_partial partial = {.dev = large->partial.dev,
+                                         .ino = large->partial.ino,
+                                         .source = file->source,
+                                         .block_count = large->block_count};
+    memcpy(partial.name, large->partial.name, LH_PARTIAL_NAME_LEN + 1);
+    give_up(receiver, lh_journal_begin(receiver->journal, path, &partial, &info), &info);
+    free(path);
+}
+
+void lh_journaling_block(struct lh_receiver *receiver,
+                         const struct lh_incoming *file,
+                         uint32_t index)
+{
+    char *path = path_of(receiver, file);
+    if (path == NULL)
+        return;
+    struct lh_errinfo info = {0};
+    lh_err err =
+        lh_journal_block(receiver->journal, path, index, &file->large->digests[index], &info);
+    give_up(receiver, err, &info);
+    free(path);
+}
+
+void lh_journaling_complete(struct lh_receiver *receiver,
+                            const struct lh_incoming *file,
+                            const struct lh_digest *digest,
+                            const struct stat *placed)
+{
+    char *path = path_of(receiver, file);
+    if (path == NULL)
+        return;
+    struct lh_errinfo info = {0};
+    struct lh_journal_complete complete = {
+        .source = file->source, .target = lh_source_id_of(placed), .digest = *digest};
+    give_up(receiver, lh_journal_complete_file(receiver->journal, path, &complete, &info), &info);
+    free(path);
+}
+
+void lh_journaling_forget(struct lh_receiver *receiver, const struct lh_incoming *file)
+{
+    char *path = path_of(receiver, file);
+    if (path == NULL)
+        return;
+    struct lh_errinfo info = {0};
+    give_up(receiver, lh_journal_forget(receiver->journal, path, &info), &info);
+    free(path);
+}
+
+void lh_journaling_flush(struct lh_receiver *receiver)
+{
+    if (receiver->journal == NULL)
+        return;
+    struct lh_errinfo info = {0};
+    give_up(receiver, lh_journal_flush(receiver->journal, &info), &info);
+}
+
+static lh_err
+look_up_partial(const struct lh_receiver *receiver, struct lh_incoming *file, const char *path)
+{
+    struct lh_journal_partial partial;
+    if (lh_journal_find_partial(receiver->journal, path, &partial) != LH_OK)
+        return LH_OK;
+    struct lh_known_partial *known = calloc(1, sizeof *known);
+    if (known == NULL)
+        return LH_E_NOMEM;
+    file->known = known;
+    snprintf(known->name, sizeof known->name, "%s", partial.name);
+    known->dev = partial.dev;
+    known->ino = partial.ino;
+    bool may_resume = (receiver->job->flags & (LH_JOB_NO_RESUME | LH_JOB_DRY_RUN)) == 0;
+    if (!may_resume || !lh_source_id_equal(&partial.source, &file->source) ||
+        lh_incoming_is_small(receiver, file))
+        return LH_OK;
+    lh_err err = lh_large_in_new((struct lh_receiver *)receiver, file);
+    if (err != LH_OK)
+        return err;
+    struct lh_large_in *large = file->large;
+    if (partial.block_count != large->block_count)
+        return LH_OK;
+    known->usable = true;
+    for (uint32_t i = 0; i < large->block_count; i++) {
+        if (!lh_bit(partial.have, i))
+            continue;
+        lh_bit_set(large->kept, i);
+        large->digests[i] = partial.digests[i];
+    }
+    return LH_OK;
+}
+
+lh_err lh_journaling_look_up(struct lh_receiver *receiver, struct lh_incoming *file)
+{
+    char *path = path_of(receiver, file);
+    if (path == NULL)
+        return LH_OK;
+    lh_err err = look_up_partial(receiver, file, path);
+    struct lh_journal_complete complete;
+    bool may_use = (receiver->job->flags & LH_JOB_NO_RESUME) == 0;
+    if (err == LH_OK && may_use &&
+        lh_journal_find_complete(receiver->journal, path, &complete) == LH_OK) {
+        file->done = malloc(sizeof *file->done);
+        if (file->done == NULL)
+            err = LH_E_NOMEM;
+        else
+            *file->done = complete;
+    }
+    free(path);
+    return err;
+}

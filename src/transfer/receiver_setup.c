@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. Before anything is let in, one task looks at DEST, applies the destination rule
+// (job/dest.h), makes DEST where -d asks for it, opens it as the root of everything that follows,
+// and opens the journal. DEST itself is the user's own word, so symlinks in it are followed;
+// nothing below is.
+//
+// The journal's identity says which job this is: the place (device, inode and name), the sources as
+// they were asked for, the direction and the peer. The same command again finds it.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/assert.h"
+#include "base/math.h"
+#include "file/faux.h"
+#include "job/dest.h"
+#include "transfer/reason.h"
+#include "transfer/receiver_internal.h"
+
+struct lh_in_dir *
+lh_in_dir_new(struct lh_receiver *receiver, struct lh_in_dir *parent, const char *name)
+{
+    size_t len = strlen(name);
+    struct lh_in_dir *dir = calloc(1, sizeof *dir + len + 1);
+    if (dir == NULL)
+        return NULL;
+    memcpy(dir->name, name, len + 1);
+    dir->parent = parent;
+    dir->depth = parent == NULL ? 0 : parent->depth + 1;
+    lh_list_append(&receiver->dirs, &dir->link);
+    receiver->dir_count++;
+    return dir;
+}
+
+static lh_err
+is_directory(const char *path, bool *out_is, bool *out_exists, struct lh_errinfo *info)
+{
+    struct stat stat_now;
+    if (stat(path, &stat_now) == 0) {
+        *out_exists = true;
+        *out_is = S_ISDIR(stat_now.st_mode);
+        return LH_OK;
+    }
+    if (errno != ENOENT && errno != ENOTDIR)
+        return lh_fail_errno(info, errno, 0, "%.160s", path);
+    *out_exists = *out_is = false;
+    return LH_OK;
+}
+
+static lh_err refuse(enum lh_dest_plan plan, const char *dest, struct lh_errinfo *info)
+{
+    switch (plan) {
+    case LH_DEST_NO_PARENT:
+        return lh_fail(info, LH_E_PATH, LH_CODE_NO_SUCH_FILE,
+                       "the directory of the destination %.120s does not exist; -d makes it", dest);
+    case LH_DEST_NOT_THERE:
+        return lh_fail(info, LH_E_PATH, LH_CODE_NO_SUCH_FILE,
+                       "several sources need a directory, and %.120s does not exist; -d makes it",
+                       dest);
+    default:
+        return lh_fail(info, LH_E_PATH, LH_CODE_NOT_A_DIRECTORY,
+                       "the destination %.120s is not a directory", dest);
+    }
+}
+
+// mkdir -p, for a path of the user's own.
+static lh_err make_directories(const char *path, struct lh_errinfo *info)
+{
+    char part[LH_PATH_TEXT_MAX + LH_NAME_MAX + 2];
+    size_t len = strlen(path);
+    LH_ASSERT(len < sizeof part);
+    for (size_t i = 1; i <= len; i++) {
+        if (i < len && path[i] != '/')
+            continue;
+        memcpy(part, path, i);
+        part[i] = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            return lh_fail_errno(info, errno, 0, "making the directory %.160s", part);
+    }
+    return LH_OK;
+}
+
+static void join(const struct lh_dest_split *split, char *out, size_t room)
+{
+    if (split->name[0] == '\0')
+        snprintf(out, room, "%s", split->parent);
+    else if (strcmp(split->parent, ".") == 0)
+        snprintf(out, room, "%s", split->name);
+    else if (strcmp(split->parent, "/") == 0)
+        snprintf(out, room, "/%s", split->name);
+    else
+        snprintf(out, room, "%s/%s", split->parent, split->name);
+}
+
+// Finds, and with -d makes, the directory that everything goes into.
+static lh_err open_dest(struct lh_receiver *receiver, struct lh_errinfo *info)
+{
+    const struct lh_job *job = receiver->job;
+    struct lh_dest_split split;
+    char whole[LH_PATH_TEXT_MAX + LH_NAME_MAX + 2];
+    if (lh_dest_split(job->dest, strlen(job->dest), &split) != LH_OK)
+        return lh_fail(info, LH_E_PATH, LH_CODE_PATH_TOO_LONG,
+                       "the destination path is not possible");
+    join(&split, whole, sizeof whole);
+
+    struct lh_dest_facts facts = {.source_count = job->source_count,
+                                  .make_directory = (job->flags & LH_JOB_MAKE_DIRECTORY) != 0};
+    bool dest_is_directory, exists, parent_exists;
+    lh_err err = is_directory(whole, &dest_is_directory, &exists, info);
+    if (err == LH_OK)
+        err = is_directory(split.parent, &facts.parent_is_directory, &parent_exists, info);
+    if (err != LH_OK)
+        return err;
+    facts.dest = dest_is_directory ? LH_DEST_IS_DIRECTORY
+                 : exists          ? LH_DEST_IS_OTHER
+                                   : LH_DEST_IS_MISSING;
+
+    enum lh_dest_plan plan = lh_dest_plan(&facts);
+    switch (plan) {
+    case LH_DEST_RENAME:
+        if (split.name[0] == '\0')
+            return refuse(LH_DEST_NOT_A_DIRECTORY, job->dest, info);
+        receiver->rename = strdup(split.name);
+        if (receiver->rename == NULL)
+            return LH_E_NOMEM;
+        return lh_tree_open(split.parent, &receiver->tree, info);
+    case LH_DEST_MAKE_AND_INTO:
+        if (receiver->is_dry)
+            return LH_OK; // everything would be new
+        err = make_directories(whole, info);
+        return err != LH_OK ? err : lh_tree_open(whole, &receiver->tree, info);
+    case LH_DEST_INTO:
+        return lh_tree_open(whole, &receiver->tree, info);
+    default:
+        return refuse(plan, job->dest, info);
+    }
+}
+
+// --- The journal
+// ---------------------------------------------------------------------------------------
+
+static void
+job_identity(const struct lh_receiver *receiver, dev_t dev, ino_t ino, struct lh_digest *out)
+{
+    const struct lh_job *job = receiver->job;
+    struct lh_digest parts[3] = {0};
+    char place[512];
+    int len = snprintf(place, sizeof place, "longhaul job 1|%d|%llu|%llu|%s|%.128s",
+                       (int)job->direction, (unsigned long long)dev, (unsigned long long)ino,
+                       receiver->rename == NULL ? "/" : receiver->rename,
+                       job->host.peer == NULL ? "" : job->host.peer);
+    lh_digest_block(place, (size_t)LH_MIN(len, (int)sizeof place - 1), &parts[0]);
+    for (size_t i = 0; i < job->source_count; i++) {
+        const struct lh_job_source *source = &job->sources[i];
+        lh_digest_block(source->path, strlen(source->path) + 1, &parts[2]);
+        lh_digest_block(parts, sizeof parts, &parts[1]);
+        lh_digest_block(source->name, strlen(source->name) + 1, &parts[2]);
+        lh_digest_block(parts, sizeof parts, &parts[1]);
+    }
+    lh_digest_block(parts, sizeof parts, out);
+}
+
+static lh_err open_journal(struct lh_receiver *receiver, struct lh_errinfo *info)
+{
+    const struct lh_job *job = receiver->job;
+    char directory[LH_PATH_TEXT_MAX + 16];
+    struct lh_errinfo why = {0};
+    if (job->host.state_dir == NULL) {
+        snprintf(receiver->notice, sizeof receiver->notice,
+                 "no directory for the journal; an interrupted transfer will begin anew");
+        return LH_OK;
+    }
+    snprintf(directory, sizeof directory, "%s/journal", job->host.state_dir);
+    struct lh_journal_config config = {.directory = directory, .block_size = job->host.block_size};
+    struct lh_digest identity;
+    dev_t dev;
+    ino_t ino;
+    lh_dir_identity(receiver->root->dir, &dev, &ino);
+    job_identity(receiver, dev, ino, &identity);
+    memcpy(config.job_id, identity.bytes, sizeof config.job_id);
+    lh_err err = lh_journal_open(&config, &receiver->journal, receiver->notice,
+                                 sizeof receiver->notice, &why);
+    if (err == LH_E_BUSY)
+        return lh_fail(info, err, LH_CODE_BUSY,
+                       "another session is at work on the same transfer to this place");
+    if (err != LH_OK) {
+        receiver->journal = NULL;
+        snprintf(receiver->notice, sizeof receiver->notice,
+                 "the journal cannot be used (%.160s); an interrupted transfer will begin anew",
+                 lh_reason_text(err, &why));
+    }
+    return LH_OK;
+}
+
+// --- The task
+// --------------------------------------------------------------------------------------------
+
+static lh_err set_up(struct lh_receiver *receiver, struct lh_errinfo *info)
+{
+    if (receiver->is_sink)
+        return LH_OK;
+    if (lh_faux_is(receiver->job->dest))
+        return lh_fail(info, LH_E_INVALID, LH_CODE_USAGE, "as a destination, faux:// stands alone");
+    lh_err err = open_dest(receiver, info);
+    if (err != LH_OK || receiver->tree == NULL)
+        return err;
+    receiver->root->dir = lh_tree_root(receiver->tree);
+    return open_journal(receiver, info);
+}
+
+static void setup_run(struct lh_task *task)
+{
+    struct lh_receiver *receiver = LH_CONTAINER_OF(task, struct lh_receiver, setup_task);
+    receiver->setup_err = set_up(receiver, &receiver->setup_info);
+}
+
+static void setup_done(struct lh_task *task)
+{
+    struct lh_receiver *receiver = LH_CONTAINER_OF(task, struct lh_receiver, setup_task);
+    struct lh_job *job = receiver->job;
+    lh_err err = receiver->setup_err;
+    const struct lh_errinfo *info = &receiver->setup_info;
+    if (err == LH_OK)
+        lh_job_prepared(job, receiver->notice);
+    else
+        lh_job_abort(job, 0, lh_reason_code(err, info, LH_CODE_DISK_WRITE),
+                     lh_reason_text(err, info));
+    lh_job_turn(job);
+}
+
+void lh_receiver_setup(struct lh_receiver *receiver)
+{
+    receiver->setup_task = (struct lh_task){.run = setup_run, .done = setup_done};
+    lh_ioq_submit(receiver->job->host.ioq, &receiver->setup_task);
+}

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// FILE blocks: checked against what was announced and told, digested and written by tasks in
+// whatever order they come. The first one makes the file's partial (a task, too); blocks wait for
+// that. A block is recorded in the journal only after it was written.
+#include <stdlib.h>
+
+#include "base/assert.h"
+#include "transfer/reason.h"
+#include "transfer/receiver_internal.h"
+
+// --- Writing
+// -------------------------------------------------------------------------------------------------
+
+static void write_run(struct lh_task *task)
+{
+    struct lh_in_write *write = LH_CONTAINER_OF(task, struct lh_in_write, task);
+    struct lh_digest digest;
+    lh_digest_block(write->content, write->len, &digest);
+    if (LH_GUARD(RECEIVER_BLOCK_DIGEST, !lh_digest_equal(&digest, &write->digest))) {
+        write->err = LH_E_CORRUPT;
+        return;
+    }
+    struct lh_receiver *receiver = write->receiver;
+    uint64_t offset = (uint64_t)write->index * receiver->job->host.block_size;
+    if (!receiver->is_sink)
+        write->err = lh_partial_write(&write->file->large->partial, write->content, write->len,
+                                      offset, &write->info);
+}
+
+static void write_done(struct lh_task *task)
+{
+    struct lh_in_write *write = LH_CONTAINER_OF(task, struct lh_in_write, task);
+    struct lh_receiver *receiver = write->receiver;
+    struct lh_incoming *file = write->file;
+    lh_err err = write->err;
+    struct lh_errinfo info = write->info;
+    file->large->writing--;
+    lh_list_remove(&write->link);
+    lh_receiver_release(receiver, write->block);
+    if (lh_job_ended(receiver->job)) {
+        err = LH_OK;
+    } else if (err == LH_E_CORRUPT) {
+        lh_job_breach(receiver->job, err, "a block");
+    } else if (file->state == LH_INCOMING_LOST) {
+        lh_incoming_drop_when_over(receiver, file);
+    } else if (err != LH_OK) {
+        lh_incoming_failed(receiver, file, err, &info, LH_CODE_DISK_WRITE);
+    } else {
+        lh_receiver_note_held(receiver, write->len);
+        lh_journaling_block(receiver, file, write->index);
+        err = lh_large_finish_when_whole(receiver, file);
+        if (err != LH_OK)
+            lh_job_breach(receiver->job, err, "the end of a file");
+    }
+    free(write);
+    lh_job_turn(receiver->job);
+}
+
+static void submit(struct lh_in_write *write)
+{
+    lh_list_append(&write->receiver->writes, &write->link);
+    write->file->large->writing++;
+    write->task = (struct lh_task){.run = write_run, .done = write_done};
+    lh_ioq_submit(write->receiver->job->host.ioq, &write->task);
+}
+
+void lh_pending_release(struct lh_receiver *receiver, struct lh_large_in *large)
+{
+    LH_LIST_FOR_EACH(link, &large->pending)
+    {
+        struct lh_in_write *write = LH_CONTAINER_OF(link, struct lh_in_write, link);
+        lh_list_remove(link);
+        lh_receiver_release(receiver, write->block);
+        free(write);
+    }
+}
+
+// --- The partial
+// ------------------------------------------------------------------------------------------------
+
+static void create_run(struct lh_task *task)
+{
+    struct lh_large_in *large = LH_CONTAINER_OF(task, struct lh_large_in, task);
+    const struct lh_incoming *file = large->file;
+    large->info = (struct lh_errinfo){0};
+    large->err =
+        lh_partial_create(&large->partial, file->parent->dir, file->source.size, &large->info);
+}
+
+static void create_done(struct lh_task *task)
+{
+    struct lh_large_in *large = LH_CONTAINER_OF(task, struct lh_large_in, task);
+    struct lh_receiver *receiver = large->receiver;
+    struct lh_incoming *file = large->file;
+    large->creating = false;
+    if (file->state == LH_INCOMING_LOST) {
+        if (large->err == LH_OK)
+            lh_partial_discard(&large->partial); // nothing was written
+        lh_incoming_drop_when_over(receiver, file);
+    } else if (large->err != LH_OK) {
+        struct lh_errinfo info = large->info;
+        lh_incoming_failed(receiver, file, large->err, &info, LH_CODE_DISK_WRITE);
+    } else {
+        large->created = true;
+        lh_journaling_begin(receiver, file);
+        LH_LIST_FOR_EACH(link, &large->pending)
+        {
+            lh_list_remove(link);
+            submit(LH_CONTAINER_OF(link, struct lh_in_write, link));
+        }
+    }
+    lh_job_turn(receiver->job);
+}
+
+static void create(struct lh_large_in *large)
+{
+    large->creating = true;
+    large->task = (struct lh_task){.run = create_run, .done = create_done};
+    lh_ioq_submit(large->receiver->job->host.ioq, &large->task);
+}
+
+// --- Arrival
+// ----------------------------------------------------------------------------------------------------
+
+static lh_err check(const struct lh_receiver *receiver,
+                    const struct lh_incoming *file,
+                    const struct lh_block_item *item,
+                    uint32_t index)
+{
+    if (LH_GUARD(RECEIVER_BLOCK_FILE, file == NULL || file->kind != LH_ENTRY_FILE))
+        return LH_E_PROTO;
+    bool may_come = file->state == LH_INCOMING_WAITING || file->state == LH_INCOMING_COMPARING ||
+                    file->state == LH_INCOMING_LOST;
+    if (LH_GUARD(RECEIVER_BLOCK_STATE, !may_come))
+        return LH_E_PROTO;
+    const struct lh_large_in *large = file->large;
+    if (large == NULL || lh_incoming_is_small(receiver, file) || index >= large->block_count)
+        return LH_E_PROTO;
+    if (item->length != lh_block_length(file->source.size, receiver->job->host.block_size, index))
+        return LH_E_PROTO;
+    if (file->end_seen && large->blocks_in >= file->blocks_sent)
+        return LH_E_PROTO;
+    if (large->blocks_in >= large->block_count)
+        return LH_E_PROTO;
+    if (file->state == LH_INCOMING_COMPARING && index >= large->known)
+        return LH_E_PROTO;
+    if (file->state != LH_INCOMING_LOST &&
+        (lh_bit(large->got, index) || lh_bit(large->same, index)))
+        return LH_E_PROTO;
+    return LH_OK;
+}
+
+lh_err lh_receiver_on_file_block(struct lh_receiver *receiver,
+                                 uint32_t block,
+                                 const uint8_t *data,
+                                 const struct lh_block_header *header)
+{
+    struct lh_block_item item;
+    lh_block_item(data, 0, &item);
+    struct lh_incoming *file = lh_incoming_find(receiver, item.id);
+    lh_err err = check(receiver, file, &item, header->index);
+    if (err != LH_OK)
+        return err;
+    struct lh_large_in *large = file->large;
+    if (file->state == LH_INCOMING_LOST) {
+        large->blocks_in++;
+        lh_receiver_release(receiver, block);
+        lh_incoming_drop_when_over(receiver, file);
+        return LH_OK;
+    }
+    struct lh_in_write *write = calloc(1, sizeof *write);
+    if (write == NULL)
+        return LH_E_NOMEM;
+    *write = (struct lh_in_write){.file = file,
+                                  .receiver = receiver,
+                                  .block = block,
+                                  .content = data + header->header_len,
+                                  .len = item.length,
+                                  .index = header->index};
+    memcpy(write->digest.bytes, item.digest, LH_JOB_DIGEST);
+    large->blocks_in++;
+    large->digests[header->index] = write->digest;
+    lh_bit_set(large->got, header->index);
+    large->settled_count++;
+    if (receiver->is_sink || large->created) {
+        submit(write);
+        return LH_OK;
+    }
+    lh_list_append(&large->pending, &write->link);
+    if (!large->creating)
+        create(large);
+    return LH_OK;
+}
