@@ -22,6 +22,7 @@ static const struct lh_message samples[] = {
                 LH_PARENT_ENTRY,
                 8,
                 LH_ENTRY_FILE,
+                1,
                 0644,
                 1u << 30,
                 -1,
