@@ -165,9 +165,11 @@ static bool write_piece(struct packet *packet)
         add_stream(packet, &stream);
         return true;
     }
+    uint64_t again = transport->block_tx.retransmitted_bytes;
     if (lh_session_carries_blocks(transport, packet->lane) &&
         lh_block_tx_take(&transport->block_tx, room_for(packet, LH_FRAME_DATA_HEADER), &chunk)) {
         add_chunk(packet, &chunk);
+        packet->lane->stats.retransmitted_bytes += transport->block_tx.retransmitted_bytes - again;
         return true;
     }
     return false;
@@ -191,6 +193,7 @@ static void repeat_record(struct packet *packet, const struct lh_sent_record *re
                                      &chunk) &&
                    chunk.len <= room_for(packet, LH_FRAME_DATA_HEADER)) {
             add_chunk(packet, &chunk);
+            packet->lane->stats.retransmitted_bytes += chunk.len;
         }
     }
 }
