@@ -22,12 +22,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/limits.h"
 #include "base/list.h"
+#include "base/math.h"
 #include "file/tree_internal.h"
 #include "sys/clock.h"
 
@@ -36,6 +38,7 @@ struct lh_tree {
     struct lh_dir *root;
     struct lh_link idle;
     size_t open_fds;
+    size_t fds_max; // LH_DIR_FDS_MAX, or fewer where the process may open few
     bool walk_only; // the kernel has no openat2, or a test wants the walk
     mode_t umask;
 };
@@ -176,7 +179,7 @@ static void node_adopt(struct lh_dir *dir, int fd)
 {
     struct lh_tree *tree = dir->tree;
     LH_ASSERT(dir->fd < 0);
-    while (tree->open_fds >= LH_DIR_FDS_MAX && !lh_list_empty(&tree->idle))
+    while (tree->open_fds >= tree->fds_max && !lh_list_empty(&tree->idle))
         node_close(LH_CONTAINER_OF(lh_list_first(&tree->idle), struct lh_dir, idle));
     dir->fd = fd;
     tree->open_fds++;
@@ -341,6 +344,15 @@ static mode_t read_umask(void)
     return (mode_t)(found & 0777);
 }
 
+// A quarter of what the process may open is the tree's at most; the rest is for files and sockets.
+static size_t decide_fds_max(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return LH_DIR_FDS_MAX;
+    return (size_t)LH_CLAMP(limit.rlim_cur / 4, 2, LH_DIR_FDS_MAX);
+}
+
 static lh_err open_root(const char *path, struct lh_dir *root, struct lh_errinfo *info)
 {
     struct stat found;
@@ -364,6 +376,7 @@ lh_err lh_tree_open(const char *path, struct lh_tree **out_tree, struct lh_errin
     if (tree == NULL)
         return lh_fail(info, LH_E_NOMEM, 0, "out of memory");
     lh_list_init(&tree->idle);
+    tree->fds_max = decide_fds_max();
     tree->root = node_new(tree, NULL, "");
     if (tree->root == NULL) {
         free(tree);

@@ -6,10 +6,11 @@
 // (threats T25, T28).
 //
 // An lh_dir is a node of the tree below one root. It knows its parent and its name; its descriptor
-// may be closed by an LRU (LH_DIR_FDS_MAX open at once) and is then reopened from its nearest open
-// ancestor by openat2 (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS), or, where
-// the kernel lacks it, by a walk of single components with O_NOFOLLOW | O_DIRECTORY; both check
-// that (dev, ino) is still the directory that was opened first, else LH_E_PATH.
+// may be closed by an LRU (LH_DIR_FDS_MAX open at once, at most a quarter of RLIMIT_NOFILE) and is
+// then reopened from its nearest open ancestor by openat2 (RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS |
+// RESOLVE_NO_MAGICLINKS), or, where the kernel lacks it, by a walk of single components with
+// O_NOFOLLOW | O_DIRECTORY; both check that (dev, ino) is still the directory that was opened
+// first, else LH_E_PATH.
 //
 // Thread-safe: workers of file/ioq.h use it at once; one mutex per tree.
 #ifndef LH_FILE_TREE_H

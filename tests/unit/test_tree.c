@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -248,6 +249,35 @@ static void test_descriptors_stay_bounded_and_come_back_by_the_walk(void **state
     struct fixture *fix = *state;
     lh_tree_force_walk(fix->tree);
     check_descriptors_stay_bounded(fix);
+}
+
+static void test_few_descriptors_suffice_where_the_process_may_open_few(void **state)
+{
+    enum { COUNT = 60 };
+    struct fixture *fix = *state;
+    struct lh_dir *dirs[COUNT];
+    struct lh_tree *tree = NULL;
+    struct rlimit old;
+    struct stat found;
+    char name[32];
+    check_int(getrlimit(RLIMIT_NOFILE, &old), 0);
+    struct rlimit few = {.rlim_cur = 24, .rlim_max = old.rlim_max};
+    check_int(setrlimit(RLIMIT_NOFILE, &few), 0);
+    check_ok(lh_tree_open(fix->temp.path, &tree, NULL));
+    struct lh_dir *root = lh_tree_root(tree);
+    for (unsigned i = 0; i < COUNT; i++) {
+        (void)snprintf(name, sizeof name, "d%u", i);
+        check_ok(lh_dir_open(i == 0 ? root : dirs[i - 1], name, true, &dirs[i], NULL, NULL));
+    }
+    for (unsigned i = 0; i < COUNT; i++) {
+        check_err(lh_dir_stat(dirs[i], "x", &found, NULL), LH_NONE);
+        assert_true(lh_tree_open_fds(tree) <= 24 / 4);
+    }
+    check_int(setrlimit(RLIMIT_NOFILE, &old), 0);
+    for (unsigned i = 0; i < COUNT; i++)
+        lh_dir_unref(dirs[i]);
+    lh_dir_unref(root);
+    lh_tree_free(tree);
 }
 
 static void test_pinned_descriptor_is_never_closed(void **state)
@@ -713,6 +743,7 @@ int main(void)
         CASE(test_root_must_be_a_directory),
         CASE(test_descriptors_stay_bounded_and_come_back_by_openat2),
         CASE(test_descriptors_stay_bounded_and_come_back_by_the_walk),
+        CASE(test_few_descriptors_suffice_where_the_process_may_open_few),
         CASE(test_pinned_descriptor_is_never_closed),
         CASE(test_reopening_a_swapped_directory_is_refused_by_openat2),
         CASE(test_reopening_a_swapped_directory_is_refused_by_the_walk),
