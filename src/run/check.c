@@ -14,8 +14,7 @@ bool lh_check_is_done(const struct lh_session *session, lh_ns started, lh_ns now
     if (!session->has_udp || now >= started + LH_CHECK_UDP_WAIT)
         return true;
     lh_transport_lane_stats(session->transport, LH_LANE_UDP, &stats);
-    // One round trip more than the first echo, so that the RTT is a measured one.
-    return stats.state == LH_LANE_UP && stats.rtt_smoothed != 0 && stats.packets_received >= 3;
+    return stats.state == LH_LANE_UP && stats.rtt_smoothed != 0;
 }
 
 static void say(const struct lhcp_report *report, const char *format, ...)

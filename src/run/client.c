@@ -18,7 +18,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -46,6 +45,7 @@ struct client {
     struct lh_password *password; // from ASPERA_SCP_PASS; NULL = none
     char state_dir[LH_PATH_TEXT_MAX];
     bool has_state_dir;
+    char peer[LHCP_USER_MAX + LHCP_HOST_MAX + 2]; // "user@host", for the journal's identity
     struct lh_connection connection;
     struct lh_session session;
     struct lh_meter meter;
@@ -190,10 +190,8 @@ static lh_err start_session(struct client *client, struct lh_errinfo *info)
     const struct lhcp_options *options = client->options;
     struct lh_connection *connection = &client->connection;
     struct lh_job_request request = make_request(options);
-    mode_t mask = umask(0);
     lh_err err;
 
-    (void)umask(mask);
     struct lh_session_config config = {
         .loop = client->loop,
         .params = lh_hello_params(&connection->hello),
@@ -208,7 +206,7 @@ static lh_err start_session(struct client *client, struct lh_errinfo *info)
         .limits = {.rate_target = options->rate_target / 8, .rate_min = options->rate_min / 8},
         .request = options->action == LHCP_CHECK ? NULL : &request,
         .state_dir = client->has_state_dir ? client->state_dir : NULL,
-        .umask = mask,
+        .peer = client->peer,
         .events = &job_events,
         .user = client,
     };
@@ -439,6 +437,7 @@ int lh_client_run(const struct lhcp_options *options,
     client->result = out_result;
     client->began = lh_clock_now();
     client->signal_fd = -1;
+    (void)snprintf(client->peer, sizeof client->peer, "%s@%s", options->user, options->host);
     client->has_state_dir =
         lh_state_dir(client->state_dir, sizeof client->state_dir, &no_state) == 0;
     lh_secrets_harden();

@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -198,10 +197,8 @@ static lh_err start_session(struct server *server, struct lh_errinfo *info)
     struct lh_secret master = {0};
     char state_dir[LH_PATH_TEXT_MAX];
     struct lh_errinfo no_state = {0};
-    mode_t mask = umask(0);
     lh_err err;
 
-    (void)umask(mask);
     err = lh_handshake_master(&server->hello, &master, info);
     if (err != 0)
         return err;
@@ -217,7 +214,6 @@ static lh_err start_session(struct server *server, struct lh_errinfo *info)
         .udp_port = server->port,
         .cc = &lh_cc_lt,
         .state_dir = has_state ? state_dir : NULL,
-        .umask = mask,
         .events = &job_events,
         .user = server,
     };

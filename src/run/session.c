@@ -233,6 +233,7 @@ static lh_err make_job(struct lh_session *session,
         .ioq = session->ioq,
         .block_size = (uint32_t)1 << config->params->block_log2,
         .state_dir = config->state_dir,
+        .peer = config->peer,
         .events = &session->job_events,
         .user = session,
     };

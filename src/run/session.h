@@ -52,9 +52,9 @@ struct lh_session_config {
     struct lh_cc_limits limits;
 
     const struct lh_job_request
-        *request;          // client: what to do; NULL = nothing (a check), or a server
-    const char *state_dir; // for the journal; NULL = no resume
-    mode_t umask;
+        *request;                       // client: what to do; NULL = nothing (a check), or a server
+    const char *state_dir;              // for the journal; NULL = no resume
+    const char *peer;                   // client: "user@host", part of the journal's identity
     const struct lh_job_events *events; // on_finished is called too
     void *user;
 };

@@ -193,27 +193,14 @@ def partials(root):
     return [name for _, _, names in os.walk(os.fsencode(root)) for name in names if name.startswith(b".lh-")]
 
 
-def udp_bytes():
-    """IP bytes that crossed loopback in this namespace so far, all protocols."""
+def wire_bytes():
+    """IP bytes that crossed loopback in this namespace so far. With the stand-in for ssh all of them are UDP."""
     with open("/proc/net/dev") as file:
         for line in file:
             name, _, rest = line.partition(":")
             if name.strip() == "lo":
                 return int(rest.split()[0])
-    return 0
-
-
-def udp_datagrams():
-    """UDP datagrams delivered in this namespace, both families."""
-    total = 0
-    with open("/proc/net/snmp") as file:
-        rows = [line.split() for line in file if line.startswith("Udp:")]
-    total += int(rows[1][rows[0].index("InDatagrams")])
-    with open("/proc/net/snmp6") as file:
-        for line in file:
-            if line.startswith("Udp6InDatagrams"):
-                total += int(line.split()[1])
-    return total
+    raise AssertionError("no loopback here")
 
 
 def kill_hard(pid):

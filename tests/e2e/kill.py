@@ -17,16 +17,16 @@ RATE = "1g"
 
 def clean_cost(place, source):
     """Wire bytes of an undisturbed run at the same rate, and its time."""
-    before, began = h.udp_bytes(), time.monotonic()
+    before, began = h.wire_bytes(), time.monotonic()
     place.run("-l", RATE, "-d", source, "host:clean", timeout=600)
-    cost = h.udp_bytes() - before
+    cost = h.wire_bytes() - before
     h.assert_same(os.path.join(place.local, source), os.path.join(place.remote, "clean", source))
     return cost, time.monotonic() - began
 
 
 def one_round(place, source, number, victim, delay):
     target = "up%d" % number
-    before = h.udp_bytes()
+    before = h.wire_bytes()
     try:
         os.unlink(place.env["LH_FAKE_PIDFILE"])
     except FileNotFoundError:
@@ -39,7 +39,7 @@ def one_round(place, source, number, victim, delay):
         h.kill_hard(place.server_pid())
     process.communicate(timeout=60)
     place.run("-q", "-l", RATE, "-d", source, "host:" + target, timeout=600)
-    cost = h.udp_bytes() - before
+    cost = h.wire_bytes() - before
     h.assert_same(os.path.join(place.local, source), os.path.join(place.remote, target, source))
     left = h.partials(place.remote)
     assert left == [], "left behind: %r" % left
