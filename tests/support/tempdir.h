@@ -51,9 +51,11 @@ static inline void tempdir_clear_(int fd)
             while (sub != NULL && (inner = readdir(sub)) != NULL) {
                 char moved[32];
                 (void)snprintf(moved, sizeof moved, "~%u", number++);
-                if (strcmp(inner->d_name, ".") != 0 && strcmp(inner->d_name, "..") != 0 &&
-                    unlinkat(sub_fd, inner->d_name, 0) != 0)
-                    (void)renameat(sub_fd, inner->d_name, fd, moved);
+                if (strcmp(inner->d_name, ".") == 0 || strcmp(inner->d_name, "..") == 0 ||
+                    unlinkat(sub_fd, inner->d_name, 0) == 0)
+                    continue;
+                (void)!fchmodat(sub_fd, inner->d_name, 0700, 0); // it is a directory
+                check_int(renameat(sub_fd, inner->d_name, fd, moved), 0);
             }
             if (sub != NULL)
                 (void)closedir(sub);
