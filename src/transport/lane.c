@@ -135,7 +135,15 @@ static void expect_life(struct lh_lane *lane, lh_ns now)
         lane->silence_at = now + lh_lane_patience(lane);
 }
 
-void lh_lane_on_receive(struct lh_lane *lane, lh_ns now)
+void lh_lane_on_receive(struct lh_lane *lane)
+{
+    // While packets are outstanding, only what proves that ours arrive counts: the path may be dead
+    // in one direction alone.
+    if (lane->sent.count_outstanding == 0)
+        lane->silence_at = LH_NEVER;
+}
+
+void lh_lane_on_echo(struct lh_lane *lane, lh_ns now)
 {
     lane->silence_at = LH_NEVER;
     if (lane->sent.count_outstanding > 0)
@@ -284,6 +292,7 @@ lh_err lh_lane_on_feedback(struct lh_lane *lane,
     if (result.acked_packets + result.spurious_packets > 0) {
         lane->pto_count = 0;
         arm_pto(lane, now);
+        lh_lane_on_echo(lane, now);
     }
     tell_controller(lane, feedback, &result, &event, now);
     after_losses(lane, &result, now);

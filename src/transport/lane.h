@@ -100,7 +100,9 @@ bool lh_lane_may_number(const struct lh_lane *lane);  // the epoch allows anothe
 bool lh_lane_may_repeat(const struct lh_lane *lane);  // tail repetition has budget left
 
 // An authenticated packet came in.
-void lh_lane_on_receive(struct lh_lane *lane, lh_ns now);
+void lh_lane_on_receive(struct lh_lane *lane);
+// The peer has shown that packets of ours arrive.
+void lh_lane_on_echo(struct lh_lane *lane, lh_ns now);
 // The packet `sent.next - 1` went out.
 void lh_lane_on_sent(struct lh_lane *lane, uint32_t ip_bytes, bool tracked, lh_ns now);
 // Applies a FEEDBACK frame. LH_E_PROTO, and what the sink returns.

@@ -72,6 +72,7 @@ static lh_err on_pong(struct arrival *arrival, const struct lh_frame *frame)
     if (!lh_probe_on_pong(&lane->probe, frame->token, arrival->now, &rtt))
         return 0;
     lh_rtt_sample(&lane->rtt, rtt, arrival->now);
+    lh_lane_on_echo(lane, arrival->now);
     // While a client tries several addresses, the first that answers is the peer's.
     if (lane->state == LH_LANE_IDLE && arrival->transport->config.is_client)
         lh_path_set(&lane->path, arrival->path, true);
@@ -182,7 +183,7 @@ static void on_dgram(struct arrival *arrival, struct lh_dgram *dgram)
     bool is_newest = header.pn >= lane->replay.top;
     lh_replay_mark(&lane->replay, header.pn);
     lh_reporter_on_packet(&lane->reporter, dgram->len, is_newest, dgram->ecn & 3, arrival->now);
-    lh_lane_on_receive(lane, arrival->now);
+    lh_lane_on_receive(lane);
     transport->last_received = arrival->now;
     if (lane->is_udp)
         lh_path_on_packet(&lane->path, dgram->path, is_newest, dgram->len, &transport->prng,
