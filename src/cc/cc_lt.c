@@ -313,6 +313,8 @@ lt_on_congestion(struct lt_state *lt, const struct lt_interval *seen, uint64_t i
         break;
     case LT_CRUISE:
     case LT_DOWN: {
+        if (lt->phase_rounds < 2)
+            break; // what is reported now was caused by the phase before
         uint64_t delivered = seen->rates > 0 ? seen->rate_sum / seen->rates : 0;
         lt->bw_short = LH_MAX(delivered, lt_bw(lt) * 7 / 10);
         if (lt->phase == LT_CRUISE && seen->queue_min > lt_queue_cap(lt))
