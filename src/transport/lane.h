@@ -30,7 +30,7 @@
 #define LH_PTO_PACKETS     2 // packets a probe timeout sends
 #define LH_PTO_BACKOFF_MAX 2 // doublings: four times
 #define LH_SILENCE_MAX     (3 * LH_SECOND)
-#define LH_SILENCE_MIN     (500 * LH_MS)
+#define LH_SILENCE_MIN     LH_SECOND
 #define LH_CLOSE_REPEATS   3
 
 struct lh_lane {

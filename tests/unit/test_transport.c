@@ -93,6 +93,28 @@ static void loss_reordering_and_duplication_leave_every_byte_in_place(void **sta
     }
 }
 
+static void a_source_slower_than_the_lane_costs_few_repetitions(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair, &(struct pair_options){.seed = check_seed(23)});
+    pair_add_lane(&pair, 1, 30 * LH_MS, RATE_100M);
+    pair.links[1].loss_ppm = 10000;
+    pair.ends[0].block_len = 65536;
+    for (int i = 0; i < 300; i++) { // 5 Mbit/s
+        pair.ends[0].blocks_wanted++;
+        pair_run(&pair, pair_never, 100 * LH_MS);
+    }
+    assert_true(pair_run(&pair, pair_all_done, LH_SECOND));
+    struct lh_lane_stats stats = lane_stats(&pair, 0, 1);
+    print_message("# %llu of %llu bytes were sent again\n",
+                  (unsigned long long)stats.retransmitted_bytes,
+                  (unsigned long long)stats.block_bytes_sent);
+    // 1 % that was lost, 1 % for tails, and what the budget begins with.
+    assert_true(stats.retransmitted_bytes < stats.block_bytes_sent * 3 / 100 + 262144);
+    pair_fini(&pair);
+}
+
 static void keys_change_many_times_under_loss_and_reordering(void **state)
 {
     (void)state;
@@ -498,6 +520,7 @@ int main(void)
         cmocka_unit_test(a_lossless_udp_lane_carries_blocks_and_stream),
         cmocka_unit_test(blocks_go_both_ways_at_once),
         cmocka_unit_test(loss_reordering_and_duplication_leave_every_byte_in_place),
+        cmocka_unit_test(a_source_slower_than_the_lane_costs_few_repetitions),
         cmocka_unit_test(keys_change_many_times_under_loss_and_reordering),
         cmocka_unit_test(the_same_seed_gives_the_same_bytes),
         cmocka_unit_test(forged_and_replayed_packets_leave_only_a_count),
