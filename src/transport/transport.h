@@ -46,8 +46,8 @@ enum lh_lane_state {
     LH_LANE_DEAD    // removed, or its pipe closed
 };
 
-// Events. Called from recv, on_deadline, and the functions that change state. The callee may call
-// the transport's functions except recv, send, on_deadline and free.
+// Events. Called from recv, send (on_writable only), on_deadline, and the functions that change
+// state. The callee may call the transport's functions except recv, send, on_deadline and free.
 struct lh_transport_events {
     // A whole block arrived. `data` (`len` bytes) stays valid and charged to the window until
     // lh_transport_block_release(transport, block). From then on its bytes are acknowledged for
@@ -96,6 +96,8 @@ struct lh_lane_config {
     uint8_t ip_overhead;   // bytes IP and UDP add: 28 (IPv4), 48 (IPv6), 0 (SSH)
     uint64_t inflight_max; // bytes in flight at most; 0 = no cap (SSH: LH_SSH_PIPE_EARLY)
 };
+// LH_E_INVALID for numbers out of range and for an id that was used before (its keys are used up);
+// the SSH lane may be added again after it was removed, by both ends. LH_E_NOMEM, LH_E_CRYPTO.
 lh_err lh_transport_add_lane(struct lh_transport *transport,
                              const struct lh_lane_config *config,
                              lh_ns now) LH_MUST_CHECK;
@@ -121,11 +123,13 @@ struct lh_dgram {
     uint8_t ecn;   // low two bits of the IP TOS, 0 where unknown
 };
 // Takes `count` packets that arrived on `lane`. What does not authenticate is counted and dropped
-// silently. A packet from another path than the lane's that authenticates and is newest moves the
-// lane to that path (LH_PATH events: ask lh_transport_lane_path).
+// silently. A packet from another path than the lane's that authenticates and is newest makes us
+// challenge that path (a batch with that `path`); the lane moves when the answer comes: ask
+// lh_transport_lane_path. While a client's lane is IDLE, its packets may be sent to several
+// addresses at once, each with a path number of its own: the first echo decides.
 void lh_transport_recv(
     struct lh_transport *transport, uint8_t lane, struct lh_dgram *dgrams, size_t count, lh_ns now);
-// Where packets of this lane are to be sent now.
+// Where packets of this lane are to be sent now; UINT32_MAX: nobody was heard yet (server).
 uint32_t lh_transport_lane_path(const struct lh_transport *transport, uint8_t lane);
 void lh_transport_set_lane_path(struct lh_transport *transport, uint8_t lane, uint32_t path);
 // Datagrams dropped by our own socket (SO_RXQ_OVFL, cumulative): reported to the sender as receiver
