@@ -18,14 +18,29 @@ struct tempdir {
     int fd;
 };
 
-static inline void tempdir_make(struct tempdir *temp)
+static inline void tempdir_make_in_(struct tempdir *temp, const char *parent)
 {
-    const char *parent = getenv("TMPDIR");
-    (void)snprintf(temp->path, sizeof temp->path, "%s/lh-test-XXXXXX",
-                   parent != NULL ? parent : "/tmp");
+    (void)snprintf(temp->path, sizeof temp->path, "%s/lh-test-XXXXXX", parent);
     assert_non_null(mkdtemp(temp->path));
     temp->fd = open(temp->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     assert_true(temp->fd >= 0);
+}
+
+// In TMPDIR or /tmp: on a disk, most often.
+static inline void tempdir_make(struct tempdir *temp)
+{
+    const char *parent = getenv("TMPDIR");
+    tempdir_make_in_(temp, parent != NULL ? parent : "/tmp");
+}
+
+// In memory where that is possible, for tests that make thousands of entries.
+static inline void tempdir_make_fast(struct tempdir *temp)
+{
+    bool in_memory = getenv("TMPDIR") == NULL && access("/dev/shm", W_OK) == 0;
+    if (in_memory)
+        tempdir_make_in_(temp, "/dev/shm");
+    else
+        tempdir_make(temp);
 }
 
 // Empties the directory `name` below `fd` without recursion: what is inside a subdirectory is moved

@@ -28,7 +28,7 @@ static int set_up(void **state)
 {
     struct fixture *fix = calloc(1, sizeof *fix);
     assert_non_null(fix);
-    tempdir_make(&fix->temp);
+    tempdir_make_fast(&fix->temp);
     check_ok(lh_tree_open(fix->temp.path, &fix->tree, NULL));
     fix->root = lh_tree_root(fix->tree);
     *state = fix;
@@ -443,7 +443,7 @@ static void test_openat2_and_walk_agree_on_random_trees(void **state)
     for (unsigned round = 0; round < rounds; round++) {
         struct tempdir temp;
         char path[16];
-        tempdir_make(&temp);
+        tempdir_make_fast(&temp);
         grow_random(&temp, &prng);
         for (unsigned code = 0; code < 4 * 4 * 4 * 4; code++) {
             unsigned depth = 1 + code % 4;

@@ -15,7 +15,7 @@ static int set_up(void **state)
 {
     struct tempdir *temp = calloc(1, sizeof *temp);
     assert_non_null(temp);
-    tempdir_make(temp);
+    tempdir_make_fast(temp);
     *state = temp;
     return 0;
 }
