@@ -36,9 +36,10 @@ struct server {
     struct lh_handshake handshake;
     struct lh_port *port;
     struct lh_session session;
-    char client_address[64]; // escaped
-    char server_address[64]; // as SSH_CONNECTION has it, "" = unknown
-    char user[64];           // escaped
+    char client_address[64];          // escaped
+    char server_address[64];          // as SSH_CONNECTION has it, "" = unknown
+    char user[64];                    // escaped
+    char state_dir[LH_PATH_TEXT_MAX]; // the session borrows it
 };
 
 // Standard descriptors are the session's; whatever else we open must not land on 0, 1 or 2.
@@ -195,14 +196,13 @@ static lh_err start_session(struct server *server, struct lh_errinfo *info)
 {
     const struct lh_session_params *params = lh_hello_params(&server->hello);
     struct lh_secret master = {0};
-    char state_dir[LH_PATH_TEXT_MAX];
     struct lh_errinfo no_state = {0};
     lh_err err;
 
     err = lh_handshake_master(&server->hello, &master, info);
     if (err != 0)
         return err;
-    bool has_state = lh_state_dir(state_dir, sizeof state_dir, &no_state) == 0;
+    bool has_state = lh_state_dir(server->state_dir, sizeof server->state_dir, &no_state) == 0;
     struct lh_session_config config = {
         .loop = server->loop,
         .params = params,
@@ -213,7 +213,7 @@ static lh_err start_session(struct server *server, struct lh_errinfo *info)
         .leftover_len = server->handshake.leftover_len,
         .udp_port = server->port,
         .cc = &lh_cc_lt,
-        .state_dir = has_state ? state_dir : NULL,
+        .state_dir = has_state ? server->state_dir : NULL,
         .events = &job_events,
         .user = server,
     };
