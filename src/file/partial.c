@@ -84,12 +84,16 @@ static lh_err preallocate(struct lh_partial *partial, uint64_t size, struct lh_e
 
 // --- Life ---
 
-int lh_temp_create(
-    int dir_fd, int extra_flags, mode_t mode, char name[LH_TEMP_NAME_LEN + 1], int *out_fd)
+int lh_temp_create(const struct lh_dir *dir,
+                   int dir_fd,
+                   int extra_flags,
+                   mode_t mode,
+                   char name[LH_TEMP_NAME_LEN + 1],
+                   int *out_fd)
 {
     int error = EEXIST;
     for (int i = 0; i < CREATE_TRIES && error == EEXIST; i++) {
-        lh_temp_name(name);
+        lh_temp_name(dir, name);
         int fd =
             openat(dir_fd, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC | extra_flags, mode);
         error = fd < 0 ? errno : 0;
@@ -112,7 +116,7 @@ lh_err lh_partial_create(struct lh_partial *partial,
     lh_err err = lh_dir_pin(dir, &dir_fd, info);
     if (err != 0)
         return err;
-    int error = lh_temp_create(dir_fd, O_RDWR, 0600, made.name, &made.fd);
+    int error = lh_temp_create(dir, dir_fd, O_RDWR, 0600, made.name, &made.fd);
     lh_dir_unpin(dir);
     if (error != 0)
         return lh_dir_fail(info, error, dir, NULL, "cannot create a file in");

@@ -8,8 +8,12 @@
 #include "file/tree_internal.h"
 
 // A new file under a random name, exclusively.
-int lh_temp_create(
-    int dir_fd, int extra_flags, mode_t mode, char name[LH_TEMP_NAME_LEN + 1], int *out_fd);
+int lh_temp_create(const struct lh_dir *dir,
+                   int dir_fd,
+                   int extra_flags,
+                   mode_t mode,
+                   char name[LH_TEMP_NAME_LEN + 1],
+                   int *out_fd);
 int lh_write_all(int fd, const void *data, size_t len, uint64_t offset);
 // Final mode and times of a file that was made with 0600.
 int lh_finish_file(int fd,

@@ -23,7 +23,7 @@ static lh_err put_below(int dir_fd,
     char temp[LH_TEMP_NAME_LEN + 1];
     int fd = -1;
     lh_err err = LH_OK;
-    int error = lh_temp_create(dir_fd, O_WRONLY, 0600, temp, &fd);
+    int error = lh_temp_create(dir, dir_fd, O_WRONLY, 0600, temp, &fd);
     if (error != 0)
         return lh_dir_fail(info, error, dir, put->name, "cannot create a file for");
     error = lh_write_all(fd, put->data, put->len, 0);

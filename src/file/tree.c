@@ -41,6 +41,7 @@ struct lh_tree {
     size_t fds_max; // LH_DIR_FDS_MAX, or fewer where the process may open few
     bool walk_only; // the kernel has no openat2, or a test wants the walk
     mode_t umask;
+    char mark[LH_TEMP_MARK_MAX + 1]; // of temporary names; "" = none
 };
 
 struct lh_dir {
@@ -134,7 +135,14 @@ fail_kind(struct lh_errinfo *info, const struct lh_dir *dir, const char *name, c
     return lh_fail(info, LH_E_PATH, 0, "%s: %s", lh_dir_path(dir, name, path, sizeof path), is);
 }
 
-void lh_temp_name(char out[LH_TEMP_NAME_LEN + 1])
+void lh_tree_mark_temps(struct lh_tree *tree, const char *mark)
+{
+    size_t len = strlen(mark);
+    LH_ASSERT(len <= LH_TEMP_MARK_MAX);
+    memcpy(tree->mark, mark, len + 1);
+}
+
+void lh_temp_name(const struct lh_dir *dir, char out[LH_TEMP_NAME_LEN + 1])
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
     uint8_t random[LH_TEMP_NAME_LEN - 4];
@@ -142,6 +150,7 @@ void lh_temp_name(char out[LH_TEMP_NAME_LEN + 1])
     memcpy(out, ".lh-", 4);
     for (size_t i = 0; i < sizeof random; i++)
         out[4 + i] = digits[random[i] & 63];
+    memcpy(out + 4, dir->tree->mark, strlen(dir->tree->mark));
     out[LH_TEMP_NAME_LEN] = '\0';
 }
 
@@ -589,10 +598,10 @@ lh_err lh_dir_open_file(struct lh_dir *dir,
 }
 
 // Makes the link under a temporary name and moves it over what is there.
-static int replace_by_symlink(int dir_fd, const char *name, const char *target)
+static int replace_by_symlink(struct lh_dir *dir, int dir_fd, const char *name, const char *target)
 {
     char temp[LH_TEMP_NAME_LEN + 1];
-    lh_temp_name(temp);
+    lh_temp_name(dir, temp);
     if (symlinkat(target, dir_fd, temp) != 0)
         return errno;
     if (renameat(dir_fd, temp, dir_fd, name) != 0) {
@@ -615,7 +624,7 @@ lh_dir_symlink(struct lh_dir *dir, const char *name, const char *target, struct 
         return err;
     int error = symlinkat(target, dir_fd, name) == 0 ? 0 : errno;
     if (error == EEXIST)
-        error = replace_by_symlink(dir_fd, name, target);
+        error = replace_by_symlink(dir, dir_fd, name, target);
     lh_dir_unpin(dir);
     if (error == EISDIR || error == ENOTEMPTY)
         return fail_kind(info, dir, name, "is a directory and in the way of a symlink");

@@ -36,6 +36,12 @@ lh_tree_open(const char *path, struct lh_tree **out_tree, struct lh_errinfo *inf
 void lh_tree_free(struct lh_tree *tree);
 struct lh_dir *lh_tree_root(struct lh_tree *tree); // a new reference
 
+// Temporary names made below the tree from now on begin with ".lh-" and `mark` (at most so many
+// characters of base64url), so that lh_dir_sweep can tell a job's own from others'. Not while other
+// threads use the tree.
+#define LH_TEMP_MARK_MAX 10
+void lh_tree_mark_temps(struct lh_tree *tree, const char *mark);
+
 // LH_E_PATH unless `name` is one plain component: 1 .. LH_NAME_MAX bytes, no '/', no NUL, not "."
 // and not "..". Every function below that takes a name checks it so.
 lh_err lh_name_check(const char *name, size_t len) LH_MUST_CHECK;
@@ -101,6 +107,14 @@ lh_err lh_dir_read_link(struct lh_dir *dir,
 // Removes a file, symlink or special file. LH_NONE where nothing has that name, LH_E_PATH for a
 // directory.
 lh_err lh_dir_unlink(struct lh_dir *dir, const char *name, struct lh_errinfo *info) LH_MUST_CHECK;
+// Removes the temporary files that a killed process left in `dir`: those whose names begin with
+// ".lh-" and `mark`, that are ours (owner; a regular file with one link, or a symlink), and that
+// `keep` does not want to stay. What cannot be removed stays.
+lh_err lh_dir_sweep(struct lh_dir *dir,
+                    const char *mark,
+                    bool (*keep)(void *context, const char *name, const struct stat *found),
+                    void *context,
+                    struct lh_errinfo *info) LH_MUST_CHECK;
 // Sets mode and times (access, modification); NULL = leave. `name` NULL means `dir` itself, by its
 // descriptor: the way for directories. Follows nothing: a symlink gets the times only. Set-id and
 // sticky bits are never set; a directory keeps those it has. LH_E_PATH for special files.

@@ -22,9 +22,10 @@ void lh_tree_drop_fds(struct lh_tree *tree);
 // Descriptors of the tree's directories open now, the root's included.
 size_t lh_tree_open_fds(struct lh_tree *tree);
 
-// ".lh-" and 22 random characters of base64url, terminated.
+// ".lh-" and 22 characters of base64url, terminated: the mark of the directory's tree, if it has
+// one, then random ones.
 #define LH_TEMP_NAME_LEN 26
-void lh_temp_name(char out[LH_TEMP_NAME_LEN + 1]);
+void lh_temp_name(const struct lh_dir *dir, char out[LH_TEMP_NAME_LEN + 1]);
 
 LH_DEFINE_FREEP(struct lh_dir, lh_dir_unref)
 LH_DEFINE_FREEP(struct lh_tree, lh_tree_free)

@@ -405,6 +405,7 @@ void lh_receiver_free(struct lh_receiver *receiver)
     }
     lh_idmap_fini(&receiver->ids);
     lh_idmap_fini(&receiver->dir_ids);
+    lh_sweeping_fini(receiver);
     lh_journal_free(receiver->journal);
     lh_tree_free(receiver->tree);
     free(receiver->runs[0]);

@@ -201,8 +201,7 @@ lh_err lh_receiver_on_entry(struct lh_receiver *receiver, const struct lh_msg_en
 // --- On a worker
 // ------------------------------------------------------------------------------------------
 
-static lh_err
-open_one(const struct lh_receiver *receiver, struct lh_in_dir *dir, struct lh_errinfo *info)
+static lh_err open_one(struct lh_receiver *receiver, struct lh_in_dir *dir, struct lh_errinfo *info)
 {
     bool make = !receiver->is_dry;
     lh_err err = lh_dir_open(dir->parent->dir, dir->name, make, &dir->dir, &dir->made, info);
@@ -210,8 +209,12 @@ open_one(const struct lh_receiver *receiver, struct lh_in_dir *dir, struct lh_er
         *info = (struct lh_errinfo){0};
         return LH_OK;
     }
-    if (err != LH_OK || !dir->made)
+    if (err != LH_OK)
         return err;
+    if (!dir->made) {
+        lh_sweep(receiver, dir->dir);
+        return LH_OK;
+    }
     // As it will be, but open to us until the end; should we be killed, it stays usable.
     mode_t mode = dir->announced ? dir->mode & 0777 : 0777;
     mode = (mode & ~lh_dir_umask(dir->dir)) | 0700;
@@ -220,7 +223,7 @@ open_one(const struct lh_receiver *receiver, struct lh_in_dir *dir, struct lh_er
 
 // Opens `dir` and what leads to it; those above it were announced before, or are implied by a name.
 static lh_err
-open_directory(const struct lh_receiver *receiver, struct lh_in_dir *dir, struct lh_errinfo *info)
+open_directory(struct lh_receiver *receiver, struct lh_in_dir *dir, struct lh_errinfo *info)
 {
     while (dir->dir == NULL && dir->parent != NULL && !dir->failed) {
         struct lh_in_dir *top = dir;
@@ -521,6 +524,9 @@ static lh_err take(struct lh_receiver *receiver, struct lh_incoming *file)
         (void)lh_fail(&deciding->info, LH_E_PATH, LH_CODE_ALREADY_EXISTS,
                       "another source has the same name; transfer them one by one");
     }
+    if (file->self != NULL && receiver->rename != NULL && file->parent == receiver->root &&
+        !receiver->is_dry)
+        lh_journaling_begin_tree(receiver);
     if (err == LH_OK && file->kind == LH_ENTRY_FILE && !is_twice)
         err = lh_journaling_look_up(receiver, file);
     return err;

@@ -48,6 +48,7 @@ static bool needs_attributes(const struct lh_receiver *receiver, const struct lh
 static void end_run(struct lh_task *task)
 {
     struct lh_receiver *receiver = LH_CONTAINER_OF(task, struct lh_receiver, end_task);
+    lh_sweep_at_end(receiver);
     for (struct lh_link *link = receiver->dirs.prev; link != &receiver->dirs; link = link->prev) {
         struct lh_in_dir *dir = LH_CONTAINER_OF(link, struct lh_in_dir, link);
         struct lh_errinfo ignored = {0};
@@ -94,6 +95,8 @@ static void end_done(struct lh_task *task)
     struct lh_receiver *receiver = LH_CONTAINER_OF(task, struct lh_receiver, end_task);
     struct lh_job *job = receiver->job;
     tell_failures(receiver);
+    if (job->counts.files_failed == 0)
+        lh_journaling_complete_tree(receiver);
     lh_journaling_flush(receiver);
     lh_receiver_flush_runs(receiver);
     lh_job_say(job, &(struct lh_message){.type = LH_MESSAGE_JOB_END,

@@ -78,7 +78,18 @@ lh_err lh_seen_add(struct lh_receiver *receiver,
                    const struct lh_incoming *file,
                    bool *out_twice) LH_MUST_CHECK;
 
+// receiver_sweep.c: for workers, one at a time
+void lh_sweeping_init(struct lh_receiver *receiver, const struct lh_digest *identity);
+void lh_sweep(struct lh_receiver *receiver, struct lh_dir *dir);
+void lh_sweep_at_end(struct lh_receiver *receiver);
+void lh_sweeping_fini(struct lh_receiver *receiver);
+
 // receiver_journal.c: all on the loop's thread; every failure only costs resume
+// The path under which the journal knows that a single source which is a directory gets the name
+// DEST: under way from before DEST is made to the good end of the job. No file can have it.
+#define LH_JOURNAL_TREE "/"
+void lh_journaling_begin_tree(struct lh_receiver *receiver);
+void lh_journaling_complete_tree(struct lh_receiver *receiver);
 void lh_journaling_begin(struct lh_receiver *receiver, const struct lh_incoming *file);
 void lh_journaling_block(struct lh_receiver *receiver,
                          const struct lh_incoming *file,

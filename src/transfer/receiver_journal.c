@@ -32,6 +32,29 @@ static char *path_of(const struct lh_receiver *receiver, const struct lh_incomin
     return lh_incoming_path(file->parent, file->name, LH_PATH_TEXT_MAX);
 }
 
+void lh_journaling_begin_tree(struct lh_receiver *receiver)
+{
+    struct lh_errinfo info = {0};
+    struct lh_journal_partial tree = {.name = ".lh-AAAAAAAAAAAAAAAAAAAAAA"}; // a form, of no file
+    if (receiver->journal == NULL || receiver->tree_begun)
+        return;
+    receiver->tree_begun = true;
+    lh_err err = lh_journal_begin(receiver->journal, LH_JOURNAL_TREE, &tree, &info);
+    if (err == LH_OK)
+        err = lh_journal_flush(receiver->journal, &info);
+    give_up(receiver, err, &info);
+}
+
+void lh_journaling_complete_tree(struct lh_receiver *receiver)
+{
+    struct lh_errinfo info = {0};
+    struct lh_journal_complete tree = {0};
+    if (receiver->journal == NULL || !receiver->tree_begun)
+        return;
+    give_up(receiver, lh_journal_complete_file(receiver->journal, LH_JOURNAL_TREE, &tree, &info),
+            &info);
+}
+
 void lh_journaling_begin(struct lh_receiver *receiver, const struct lh_incoming *file)
 {
     const struct lh_large_in *large = file->large;

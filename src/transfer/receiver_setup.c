@@ -15,6 +15,7 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "base/text.h"
 #include "file/faux.h"
 #include "job/dest.h"
 #include "transfer/reason.h"
@@ -95,52 +96,7 @@ static void join(const struct lh_dest_split *split, char *out, size_t room)
         snprintf(out, room, "%s/%s", split->parent, split->name);
 }
 
-// Finds, and with -d makes, the directory that everything goes into.
-static lh_err open_dest(struct lh_receiver *receiver, struct lh_errinfo *info)
-{
-    const struct lh_job *job = receiver->job;
-    struct lh_dest_split split;
-    char whole[LH_PATH_TEXT_MAX + LH_NAME_MAX + 2];
-    if (lh_dest_split(job->dest, strlen(job->dest), &split) != LH_OK)
-        return lh_fail(info, LH_E_PATH, LH_CODE_PATH_TOO_LONG,
-                       "the destination path is not possible");
-    join(&split, whole, sizeof whole);
-
-    struct lh_dest_facts facts = {.source_count = job->source_count,
-                                  .make_directory = (job->flags & LH_JOB_MAKE_DIRECTORY) != 0};
-    bool dest_is_directory, exists, parent_exists;
-    lh_err err = is_directory(whole, &dest_is_directory, &exists, info);
-    if (err == LH_OK)
-        err = is_directory(split.parent, &facts.parent_is_directory, &parent_exists, info);
-    if (err != LH_OK)
-        return err;
-    facts.dest = dest_is_directory ? LH_DEST_IS_DIRECTORY
-                 : exists          ? LH_DEST_IS_OTHER
-                                   : LH_DEST_IS_MISSING;
-
-    enum lh_dest_plan plan = lh_dest_plan(&facts);
-    switch (plan) {
-    case LH_DEST_RENAME:
-        if (split.name[0] == '\0')
-            return refuse(LH_DEST_NOT_A_DIRECTORY, job->dest, info);
-        receiver->rename = strdup(split.name);
-        if (receiver->rename == NULL)
-            return LH_E_NOMEM;
-        return lh_tree_open(split.parent, &receiver->tree, info);
-    case LH_DEST_MAKE_AND_INTO:
-        if (receiver->is_dry)
-            return LH_OK; // everything would be new
-        err = make_directories(whole, info);
-        return err != LH_OK ? err : lh_tree_open(whole, &receiver->tree, info);
-    case LH_DEST_INTO:
-        return lh_tree_open(whole, &receiver->tree, info);
-    default:
-        return refuse(plan, job->dest, info);
-    }
-}
-
-// --- The journal
-// ---------------------------------------------------------------------------------------
+// --- The journal ---
 
 static void
 job_identity(const struct lh_receiver *receiver, dev_t dev, ino_t ino, struct lh_digest *out)
@@ -163,26 +119,41 @@ job_identity(const struct lh_receiver *receiver, dev_t dev, ino_t ino, struct lh
     lh_digest_block(parts, sizeof parts, out);
 }
 
-static lh_err open_journal(struct lh_receiver *receiver, struct lh_errinfo *info)
+struct journal_place {
+    char directory[LH_PATH_TEXT_MAX + 16];
+    struct lh_journal_config config;
+    struct lh_digest identity;
+};
+
+static void find_journal(const struct lh_receiver *receiver, struct journal_place *out)
 {
     const struct lh_job *job = receiver->job;
-    char directory[LH_PATH_TEXT_MAX + 16];
+    struct lh_dir *root = lh_tree_root(receiver->tree);
+    dev_t dev;
+    ino_t ino;
+    lh_dir_identity(root, &dev, &ino);
+    lh_dir_unref(root);
+    job_identity(receiver, dev, ino, &out->identity);
+    snprintf(out->directory, sizeof out->directory, "%s/journal", job->host.state_dir);
+    out->config =
+        (struct lh_journal_config){.directory = out->directory, .block_size = job->host.block_size};
+    memcpy(out->config.job_id, out->identity.bytes, sizeof out->config.job_id);
+}
+
+static lh_err open_journal(struct lh_receiver *receiver, struct lh_errinfo *info)
+{
+    struct journal_place place;
     struct lh_errinfo why = {0};
-    if (job->host.state_dir == NULL) {
+    if (receiver->job->host.state_dir == NULL) {
         snprintf(receiver->notice, sizeof receiver->notice,
                  "no directory for the journal; an interrupted transfer will begin anew");
         return LH_OK;
     }
-    snprintf(directory, sizeof directory, "%s/journal", job->host.state_dir);
-    struct lh_journal_config config = {.directory = directory, .block_size = job->host.block_size};
-    struct lh_digest identity;
-    dev_t dev;
-    ino_t ino;
-    lh_dir_identity(receiver->root->dir, &dev, &ino);
-    job_identity(receiver, dev, ino, &identity);
-    memcpy(config.job_id, identity.bytes, sizeof config.job_id);
-    lh_err err = lh_journal_open(&config, &receiver->journal, receiver->notice,
-                                 sizeof receiver->notice, &why);
+    find_journal(receiver, &place);
+    lh_err err = LH_OK;
+    if (receiver->journal == NULL)
+        err = lh_journal_open(&place.config, &receiver->journal, receiver->notice,
+                              sizeof receiver->notice, &why);
     if (err == LH_E_BUSY)
         return lh_fail(info, err, LH_CODE_BUSY,
                        "another session is at work on the same transfer to this place");
@@ -191,8 +162,133 @@ static lh_err open_journal(struct lh_receiver *receiver, struct lh_errinfo *info
         snprintf(receiver->notice, sizeof receiver->notice,
                  "the journal cannot be used (%.160s); an interrupted transfer will begin anew",
                  lh_reason_text(err, &why));
+        return LH_OK;
     }
+    lh_sweeping_init(receiver, &place.identity);
+    lh_sweep(receiver, receiver->root->dir);
     return LH_OK;
+}
+
+// --- DEST ---
+
+static bool journal_exists(const struct journal_place *place)
+{
+    char id[2 * sizeof place->config.job_id + 1], path[sizeof place->directory + 64];
+    struct stat ignored;
+    lh_format_hex(place->config.job_id, sizeof place->config.job_id, id);
+    snprintf(path, sizeof path, "%s/%s.journal", place->directory, id);
+    return stat(path, &ignored) == 0;
+}
+
+static void forget_rename(struct lh_receiver *receiver)
+{
+    lh_journal_free(receiver->journal);
+    receiver->journal = NULL;
+    lh_tree_free(receiver->tree);
+    receiver->tree = NULL;
+    free(receiver->rename);
+    receiver->rename = NULL;
+}
+
+// DEST is a directory now. Was it made by an interrupted run of this very command, under the rule
+// that gives a single source the name DEST? Then the command goes on where it stopped, and does not
+// begin anew below it. LH_NONE: it was not.
+static lh_err continue_rename(struct lh_receiver *receiver,
+                              const struct lh_dest_split *split,
+                              const char *whole,
+                              struct lh_errinfo *info)
+{
+    const struct lh_job *job = receiver->job;
+    struct stat there;
+    struct journal_place place;
+    struct lh_journal_partial begun;
+    uint16_t without = LH_JOB_MAKE_DIRECTORY | LH_JOB_NO_RESUME;
+    if (job->source_count != 1 || (job->flags & without) != 0 || job->host.state_dir == NULL)
+        return LH_NONE;
+    if (split->name[0] == '\0' || lstat(whole, &there) != 0 || !S_ISDIR(there.st_mode))
+        return LH_NONE;
+    receiver->rename = strdup(split->name);
+    if (receiver->rename == NULL)
+        return LH_E_NOMEM;
+    lh_err err = lh_tree_open(split->parent, &receiver->tree, info);
+    if (err != LH_OK)
+        return err;
+    find_journal(receiver, &place);
+    if (!journal_exists(&place)) {
+        forget_rename(receiver);
+        return LH_NONE;
+    }
+    err = lh_journal_open(&place.config, &receiver->journal, receiver->notice,
+                          sizeof receiver->notice, info);
+    if (err == LH_E_BUSY)
+        return lh_fail(info, err, LH_CODE_BUSY,
+                       "another session is at work on the same transfer to this place");
+    if (err != LH_OK)
+        receiver->journal = NULL;
+    if (err != LH_OK || lh_journal_find_partial(receiver->journal, LH_JOURNAL_TREE, &begun) != 0) {
+        *info = (struct lh_errinfo){0};
+        forget_rename(receiver);
+        return LH_NONE;
+    }
+    receiver->tree_begun = true;
+    return LH_OK;
+}
+
+static lh_err look_at_dest(const struct lh_receiver *receiver,
+                           const struct lh_dest_split *split,
+                           const char *whole,
+                           enum lh_dest_plan *out_plan,
+                           struct lh_errinfo *info)
+{
+    const struct lh_job *job = receiver->job;
+    struct lh_dest_facts facts = {.source_count = job->source_count,
+                                  .make_directory = (job->flags & LH_JOB_MAKE_DIRECTORY) != 0};
+    bool dest_is_directory, exists, parent_exists;
+    lh_err err = is_directory(whole, &dest_is_directory, &exists, info);
+    if (err == LH_OK)
+        err = is_directory(split->parent, &facts.parent_is_directory, &parent_exists, info);
+    if (err != LH_OK)
+        return err;
+    facts.dest = dest_is_directory ? LH_DEST_IS_DIRECTORY
+                 : exists          ? LH_DEST_IS_OTHER
+                                   : LH_DEST_IS_MISSING;
+    *out_plan = lh_dest_plan(&facts);
+    return LH_OK;
+}
+
+// Finds, and with -d makes, the directory that everything goes into.
+static lh_err open_dest(struct lh_receiver *receiver, struct lh_errinfo *info)
+{
+    const struct lh_job *job = receiver->job;
+    struct lh_dest_split split;
+    char whole[LH_PATH_TEXT_MAX + LH_NAME_MAX + 2];
+    enum lh_dest_plan plan;
+    if (lh_dest_split(job->dest, strlen(job->dest), &split) != LH_OK)
+        return lh_fail(info, LH_E_PATH, LH_CODE_PATH_TOO_LONG,
+                       "the destination path is not possible");
+    join(&split, whole, sizeof whole);
+    lh_err err = look_at_dest(receiver, &split, whole, &plan, info);
+    if (err != LH_OK)
+        return err;
+    switch (plan) {
+    case LH_DEST_RENAME:
+        if (split.name[0] == '\0')
+            return refuse(LH_DEST_NOT_A_DIRECTORY, job->dest, info);
+        receiver->rename = strdup(split.name);
+        if (receiver->rename == NULL)
+            return LH_E_NOMEM;
+        return lh_tree_open(split.parent, &receiver->tree, info);
+    case LH_DEST_MAKE_AND_INTO:
+        if (receiver->is_dry)
+            return LH_OK; // everything would be new
+        err = make_directories(whole, info);
+        return err != LH_OK ? err : lh_tree_open(whole, &receiver->tree, info);
+    case LH_DEST_INTO:
+        err = continue_rename(receiver, &split, whole, info);
+        return err != LH_NONE ? err : lh_tree_open(whole, &receiver->tree, info);
+    default:
+        return refuse(plan, job->dest, info);
+    }
 }
 
 // --- The task

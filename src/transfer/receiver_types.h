@@ -155,6 +155,14 @@ struct lh_deciding {
     struct lh_errinfo info;
 };
 
+// What an earlier run of the job may have left behind.
+struct lh_sweeping {
+    bool active, failed, job_is_done;
+    char job_mark[8], session_mark[8];
+    struct lh_known_partial *known; // the journal's when it was opened, sorted by name; owned
+    size_t known_count, known_room;
+};
+
 struct lh_receiver {
     struct lh_job *job;
     bool is_sink, is_dry;
@@ -175,6 +183,8 @@ struct lh_receiver {
     char notice[LH_REASON_MAX];
     struct lh_errinfo setup_info;
     lh_err setup_err;
+    bool tree_begun; // the journal knows LH_JOURNAL_TREE: DEST itself is ours to make and to finish
+    struct lh_sweeping sweeping;
     struct lh_link dirs;
     struct lh_in_dir *root;
     uint8_t roots_seen[LH_SOURCES_MAX / 8];
