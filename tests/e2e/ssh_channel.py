@@ -6,7 +6,6 @@ lhserver is a script here (fake-server); ssh_probe stands for lhcp.
 """
 import os
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -16,7 +15,7 @@ import time
 import harness
 import sshd_fixture
 from harness import assert_in
-from sshd_fixture import Log, call, setting
+from sshd_fixture import Log, call, setting, where_it_shows
 
 PROBE = os.path.join(harness.BUILD, "tests/support/ssh_probe")
 PASSWORD = "pass word%$'\"\\`"
@@ -292,72 +291,30 @@ def wait_for(condition, seconds=10):
         time.sleep(0.02)
 
 
-def where_it_shows(secret):
-    """Every command line and environment in /proc, and every log of the fixture, that holds `secret`."""
-    found = []
-    for pid in filter(str.isdigit, os.listdir("/proc")):
-        for name in "cmdline", "environ":
-            try:
-                with open("/proc/%s/%s" % (pid, name), "rb") as file:
-                    if secret in file.read():
-                        found.append("/proc/%s/%s" % (pid, name))
-            except OSError:
-                pass # it has ended
-    for folder, _, names in os.walk(setting("DIR")):
-        for name in names:
-            path = os.path.join(folder, name)
-            if stat.S_ISREG(os.lstat(path).st_mode) and os.path.getsize(path) < 1 << 20:
-                with open(path, "rb") as file:
-                    if secret in file.read():
-                        found.append(path)
-    return found
-
-
 def test_a_password_shows_nowhere_and_in_no_core():
     only_with_passwords()
-    # A password of this moment only, so that whatever holds it has it from the probe.
-    secret = "lh-" + os.urandom(12).hex()
-    hashed = subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=secret, capture_output=True, text=True,
-                            check=True).stdout.strip()
-    with open("/etc/shadow", "r+") as file: # the fixture's own
-        old = file.read()
-        lines = [line.split(":") for line in old.splitlines()]
-        for fields in lines:
-            if fields[0] == setting("USER"):
-                fields[1] = hashed
-        file.seek(0)
-        file.truncate()
-        file.write("\n".join(map(":".join, lines)) + "\n")
     folder = tempfile.mkdtemp(dir=setting("DIR"))
-    process = subprocess.Popen([PROBE, "--hold", "-P", "33001", "-l", setting("USER"), "--pin", setting("SHA256"),
-                                "127.0.0.1"], env=environment(secret), stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
-                               preexec_fn=allow_cores, start_new_session=True)
-    try:
-        line = process.stdout.readline()
-        assert line.startswith(greeting().encode()), line
-        assert os.path.isdir("/proc/%d" % process.pid)
-        assert where_it_shows(secret.encode()) == []
-        # Somebody with all rights asks the debugger for a core: the page with the secret is left out.
-        subprocess.run(["gcore", "-o", os.path.join(folder, "forced"), str(process.pid)], check=True,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=30)
-        with open(os.path.join(folder, "forced.%d" % process.pid), "rb") as file:
-            core = file.read()
-        assert len(core) > 100000
-        assert secret.encode() not in core
-        os.unlink(os.path.join(folder, "forced.%d" % process.pid))
-        # And a crash leaves none at all.
-        process.send_signal(6)
-        process.wait(timeout=10)
-        assert process.returncode == -6
-        assert os.listdir(folder) == []
-        # Nor does it leave its private folder, which served the login only.
-        assert private_folders() == []
-    finally:
-        process.kill()
-        process.wait()
-        with open("/etc/shadow", "w") as file:
-            file.write(old)
+    with sshd_fixture.passwords() as secret:
+        process = subprocess.Popen([PROBE, "--hold", "-P", "33001", "-l", setting("USER"), "--pin", setting("SHA256"),
+                                    "127.0.0.1"], env=environment(secret), stdin=subprocess.PIPE,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
+                                   preexec_fn=allow_cores, start_new_session=True)
+        try:
+            line = process.stdout.readline()
+            assert line.startswith(greeting().encode()), line
+            assert where_it_shows(secret.encode()) == []
+            # Somebody with all rights asks the debugger for a core: the page with the secret is left out.
+            assert secret.encode() not in sshd_fixture.core_of(process.pid)
+            # And a crash leaves none at all.
+            process.send_signal(6)
+            process.wait(timeout=10)
+            assert process.returncode == -6
+            assert os.listdir(folder) == []
+            # Nor does it leave its private folder, which served the login only.
+            assert private_folders() == []
+        finally:
+            process.kill()
+            process.wait()
 
 
 def allow_cores():

@@ -3,8 +3,10 @@
 
 The test program calls enter() first: it starts itself anew inside the fixture, where LH_SSHD_* say what is there.
 """
+import contextlib
 import os
 import shlex
+import stat
 import subprocess
 import sys
 
@@ -54,3 +56,59 @@ class Log:
 
     def text(self):
         return log(self.name)[self.before:]
+
+
+def where_it_shows(secret):
+    """Every command line and environment in /proc, and every log of the fixture, that holds `secret`."""
+    found = []
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        for name in "cmdline", "environ":
+            try:
+                with open("/proc/%s/%s" % (pid, name), "rb") as file:
+                    if secret in file.read():
+                        found.append("/proc/%s/%s" % (pid, name))
+            except OSError:
+                pass # it has ended
+    for folder, _, names in os.walk(setting("DIR")):
+        for name in names:
+            path = os.path.join(folder, name)
+            if stat.S_ISREG(os.lstat(path).st_mode) and os.path.getsize(path) < 1 << 20:
+                with open(path, "rb") as file:
+                    if secret in file.read():
+                        found.append(path)
+    return found
+
+
+@contextlib.contextmanager
+def passwords():
+    """Gives the fixture's first user a fresh password for a while: whatever holds it has it from the program tested."""
+    secret = "lh-" + os.urandom(12).hex()
+    hashed = subprocess.run(["openssl", "passwd", "-6", "-stdin"], input=secret, capture_output=True, text=True,
+                            check=True).stdout.strip()
+    with open("/etc/shadow") as file: # the fixture's own
+        old = file.read()
+    lines = [line.split(":") for line in old.splitlines()]
+    new = [":".join([fields[0], hashed, *fields[2:]] if fields[0] == setting("USER") else fields) for fields in lines]
+    overwrite("/etc/shadow", "\n".join(new) + "\n")
+    try:
+        yield secret
+    finally:
+        overwrite("/etc/shadow", old)
+
+
+def overwrite(path, text):
+    with open(path, "w") as file:
+        file.write(text)
+
+
+def core_of(pid):
+    """What a debugger with all rights writes as core of a living process."""
+    path = os.path.join(setting("DIR"), "forced")
+    subprocess.run(["gcore", "-o", path, str(pid)], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                   timeout=60)
+    path += ".%d" % pid
+    with open(path, "rb") as file:
+        core = file.read()
+    os.unlink(path)
+    assert len(core) > 100000
+    return core
