@@ -298,7 +298,7 @@ def test_a_password_shows_nowhere_and_in_no_core():
         process = subprocess.Popen([PROBE, "--hold", "-P", "33001", "-l", setting("USER"), "--pin", setting("SHA256"),
                                     "127.0.0.1"], env=environment(secret), stdin=subprocess.PIPE,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=folder,
-                                   preexec_fn=allow_cores, start_new_session=True)
+                                   preexec_fn=sshd_fixture.allow_cores, start_new_session=True)
         try:
             line = process.stdout.readline()
             assert line.startswith(greeting().encode()), line
@@ -315,12 +315,6 @@ def test_a_password_shows_nowhere_and_in_no_core():
         finally:
             process.kill()
             process.wait()
-
-
-def allow_cores():
-    import resource
-    _, most = resource.getrlimit(resource.RLIMIT_CORE)
-    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 
 def test_many_logins_at_once():

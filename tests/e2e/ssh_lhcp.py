@@ -280,7 +280,8 @@ def test_a_password_shows_nowhere_while_files_move():
     with sshd_fixture.passwords() as secret:
         process = subprocess.Popen([LHCP, "-P", "33001", "-l", "20m", *pinned(), "-d", source, target(name)],
                                    env=environment(secret), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                   stderr=subprocess.PIPE, start_new_session=True, cwd=place("cores"))
+                                   stderr=subprocess.PIPE, start_new_session=True, cwd=place("cores"),
+                                   preexec_fn=sshd_fixture.allow_cores)
         try:
             server = find_server(process)
             assert where_it_shows(secret.encode()) == []

@@ -5,6 +5,7 @@ The test program calls enter() first: it starts itself anew inside the fixture, 
 """
 import contextlib
 import os
+import resource
 import shlex
 import stat
 import subprocess
@@ -99,6 +100,12 @@ def passwords():
 def overwrite(path, text):
     with open(path, "w") as file:
         file.write(text)
+
+
+def allow_cores():
+    """In a child that is to dump core if anything lets it."""
+    _, most = resource.getrlimit(resource.RLIMIT_CORE)
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 
 
 def core_of(pid):
