@@ -291,6 +291,25 @@ def wait_for(condition, seconds=10):
         time.sleep(0.02)
 
 
+def test_the_searches_below_do_find_a_secret_that_is_there():
+    secret = "lh-" + os.urandom(12).hex()
+    folder = tempfile.mkdtemp(dir=setting("DIR"))
+    careless = subprocess.Popen(["sleep", "60"], env={"LH_ANY": secret, "PATH": os.environ["PATH"]}, cwd=folder,
+                                preexec_fn=sshd_fixture.allow_cores)
+    try:
+        time.sleep(0.2)
+        assert where_it_shows(secret.encode()) == ["/proc/%d/environ" % careless.pid]
+        assert secret.encode() in sshd_fixture.core_of(careless.pid)
+        careless.send_signal(6)
+        careless.wait(timeout=10)
+        with open("/proc/sys/kernel/core_pattern") as file:
+            if not file.read().startswith(("|", "/")): # else the kernel puts it where other users' are
+                assert any(name.startswith("core") for name in os.listdir(folder)), os.listdir(folder)
+    finally:
+        careless.kill()
+        careless.wait()
+
+
 def test_a_password_shows_nowhere_and_in_no_core():
     only_with_passwords()
     folder = tempfile.mkdtemp(dir=setting("DIR"))
