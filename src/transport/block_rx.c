@@ -86,7 +86,7 @@ lh_err lh_block_rx_init(struct lh_block_rx *rx, uint32_t block_max, uint64_t bud
     *rx = (struct lh_block_rx){.capacity = TABLE_MIN, .block_max = block_max, .budget = budget};
     rx->cache.bytes_max = LH_MIN(CACHE_MAX, budget);
     lh_list_init(&rx->spare);
-    rx->table = calloc(TABLE_MIN, sizeof *rx->table);
+    rx->table = calloc(TABLE_MIN, sizeof(void *));
     return rx->table != NULL ? 0 : LH_E_NOMEM;
 }
 
@@ -130,7 +130,7 @@ static lh_err make_room(struct lh_block_rx *rx, uint64_t number)
         capacity *= 2;
     if (capacity == rx->capacity)
         return 0;
-    struct lh_rx_block **bigger = calloc(capacity, sizeof *bigger);
+    struct lh_rx_block **bigger = calloc(capacity, sizeof(void *));
     if (bigger == NULL)
         return LH_E_NOMEM;
     for (uint64_t i = rx->base; i < rx->end; i++)

@@ -21,7 +21,7 @@ lh_err lh_block_tx_init(struct lh_block_tx *tx)
     *tx = (struct lh_block_tx){.capacity = TABLE_MIN};
     lh_list_init(&tx->lost);
     lh_list_init(&tx->spare);
-    tx->table = calloc(TABLE_MIN, sizeof *tx->table);
+    tx->table = calloc(TABLE_MIN, sizeof(void *));
     return tx->table != NULL ? 0 : LH_E_NOMEM;
 }
 
@@ -51,7 +51,7 @@ static lh_err make_room(struct lh_block_tx *tx)
 {
     if (tx->next - tx->base < tx->capacity)
         return 0;
-    struct lh_tx_block **bigger = calloc(tx->capacity * 2, sizeof *bigger);
+    struct lh_tx_block **bigger = calloc(tx->capacity * 2, sizeof(void *));
     if (bigger == NULL)
         return LH_E_NOMEM;
     for (uint64_t number = tx->base; number < tx->next; number++)

@@ -72,7 +72,7 @@ lh_err lh_lane_new(const struct lh_lane_config *config,
         lh_path_set(&lane->path, 0, true);
     lane->skip_at = 8 + lh_prng_below(prng, 56);
     lane->pto_at = lane->silence_at = LH_NEVER;
-    lane->last_sent_at = lane->last_data_at = lane->tail_since = now;
+    lane->last_sent_at = lane->tail_since = now;
     lane->state = LH_LANE_IDLE;
     *out_lane = lane;
     return 0;
@@ -146,6 +146,7 @@ void lh_lane_on_receive(struct lh_lane *lane)
 void lh_lane_on_echo(struct lh_lane *lane, lh_ns now)
 {
     lane->silence_at = LH_NEVER;
+    lane->last_heard_at = now;
     if (lane->sent.count_outstanding > 0)
         expect_life(lane, now);
 }
@@ -163,7 +164,6 @@ void lh_lane_on_sent(struct lh_lane *lane, uint32_t ip_bytes, bool tracked, lh_n
     lane->last_sent_at = now;
     if (!tracked)
         return;
-    lane->last_data_at = now;
     lane->config.cc->on_sent(lane->cc_state, ip_bytes, lane->sent.inflight, now);
     lh_pacer_consume(&lane->pacer, ip_bytes);
     if (lane->free_packets > 0)

@@ -63,7 +63,7 @@ struct lh_lane {
     lh_ns pto_at, silence_at;
     uint32_t pto_count;    // in a row
     uint32_t free_packets; // may be sent beyond window and pace: the PTO's
-    lh_ns last_sent_at, last_data_at, last_loss_at;
+    lh_ns last_sent_at, last_loss_at, last_heard_at;
 
     // Tail repetition: next packet number to repeat, since when there is nothing new, and how much
     // content was repeated so far.

@@ -453,13 +453,15 @@ lh_err lh_transport_send_block(struct lh_transport *transport,
     return lh_block_tx_push(&transport->block_tx, data, (uint32_t)len, out_block);
 }
 
-// Grants moved: tells the peer now, on the best lane.
+// Grants moved: tells the peer now, on the lane that it was heard on last. (A lane may be up for us
+// and silent for the peer, which then sends on another one.)
 static void tell_grants(struct lh_transport *transport)
 {
     struct lh_lane *best = NULL;
     for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
         struct lh_lane *lane = lh_session_lane(transport, i);
-        if (lane != NULL && lane->state == LH_LANE_UP && (best == NULL || !best->is_udp))
+        if (lane != NULL && lane->state == LH_LANE_UP &&
+            (best == NULL || lane->last_heard_at >= best->last_heard_at))
             best = lane;
     }
     if (best != NULL)

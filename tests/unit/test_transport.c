@@ -354,6 +354,59 @@ static void when_udp_dies_ssh_goes_on_and_udp_comes_back(void **state)
     pair_fini(&pair);
 }
 
+static void window_updates_take_the_lane_that_still_lives(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair, &(struct pair_options){.seed = check_seed(24), .receive_budget = 1 << 20});
+    pair_add_lane(&pair, LH_LANE_SSH, 10 * LH_MS, 0);
+    pair_add_lane(&pair, 1, 10 * LH_MS, RATE_100M);
+    pair.ends[0].blocks_wanted = 3000;
+    pair.ends[0].block_len = 65536;
+    assert_false(pair_run(&pair, pair_all_done, 500 * LH_MS));
+    pair.links[1].cut = true;
+    pair.links[0].rate = 5000000;
+    assert_false(pair_run(&pair, pair_all_done, 3 * LH_SECOND));
+    // The receiver has nothing outstanding on UDP, so that lane still looks alive to it.
+    check_int(pair.ends[1].lane_state[1], LH_LANE_UP);
+    uint64_t before = lane_stats(&pair, 0, LH_LANE_SSH).block_bytes_sent;
+    assert_false(pair_run(&pair, pair_all_done, 4 * LH_SECOND));
+    uint64_t sent = lane_stats(&pair, 0, LH_LANE_SSH).block_bytes_sent - before;
+    assert_true(sent > 4 * 5000000 * 9 / 10);
+    pair_fini(&pair);
+}
+
+static void lanes_are_added_once_and_ssh_again_after_its_end(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair, &(struct pair_options){.seed = check_seed(25)});
+    pair_add_lane(&pair, LH_LANE_SSH, 10 * LH_MS, 0);
+    pair_add_lane(&pair, 1, 10 * LH_MS, RATE_100M);
+    pair.ends[0].blocks_wanted = 20;
+    assert_true(pair_run(&pair, pair_all_done, 5 * LH_SECOND));
+    struct lh_lane_config config = {
+        .lane = 1, .cc = &lh_cc_fixed, .payload_max = LH_PACKET_IPV4_1500, .ip_overhead = 28};
+    struct lh_transport *transport = pair.ends[0].transport;
+    check_err(lh_transport_add_lane(transport, &config, pair.now), LH_E_INVALID);
+    lh_transport_remove_lane(transport, 1, pair.now);
+    // The lane's keys have sealed these packet numbers already.
+    check_err(lh_transport_add_lane(transport, &config, pair.now), LH_E_INVALID);
+    config.lane = LH_LANES_MAX;
+    check_err(lh_transport_add_lane(transport, &config, pair.now), LH_E_INVALID);
+    config.lane = 2;
+    config.payload_max = LH_PACKET_MAX + 1;
+    check_err(lh_transport_add_lane(transport, &config, pair.now), LH_E_INVALID);
+    lh_transport_remove_lane(pair.ends[1].transport, 1, pair.now);
+    for (int i = 0; i < 2; i++)
+        lh_transport_remove_lane(pair.ends[i].transport, LH_LANE_SSH, pair.now);
+    pair_drop_packets(&pair);
+    pair_add_lane(&pair, LH_LANE_SSH, 10 * LH_MS, 0);
+    pair.ends[0].blocks_wanted = 40;
+    assert_true(pair_run(&pair, pair_all_done, 5 * LH_SECOND));
+    pair_fini(&pair);
+}
+
 static void a_removed_lane_returns_what_it_owed(void **state)
 {
     (void)state;
@@ -532,6 +585,8 @@ int main(void)
         cmocka_unit_test(blocks_wait_for_udp_and_then_leave_ssh_alone),
         cmocka_unit_test(blocked_udp_makes_blocks_go_over_ssh_after_300_ms),
         cmocka_unit_test(when_udp_dies_ssh_goes_on_and_udp_comes_back),
+        cmocka_unit_test(window_updates_take_the_lane_that_still_lives),
+        cmocka_unit_test(lanes_are_added_once_and_ssh_again_after_its_end),
         cmocka_unit_test(a_removed_lane_returns_what_it_owed),
         cmocka_unit_test(two_udp_lanes_share_the_blocks),
         cmocka_unit_test(an_idle_session_stays_alive_and_a_dead_one_ends_after_120_s),

@@ -122,10 +122,16 @@ void pair_init(struct pair *pair, const struct pair_options *options)
     }
 }
 
-void pair_fini(struct pair *pair)
+void pair_drop_packets(struct pair *pair)
 {
     for (size_t i = 0; i < pair->heap_count; i++)
         free(pair->heap[i].data);
+    pair->heap_count = 0;
+}
+
+void pair_fini(struct pair *pair)
+{
+    pair_drop_packets(pair);
     free(pair->heap);
     for (int i = 0; i < 2; i++) {
         struct pair_end *end = &pair->ends[i];

@@ -89,7 +89,8 @@ bool pair_run(struct pair *pair, bool (*done)(const struct pair *pair), lh_ns li
 bool pair_all_done(const struct pair *pair); // everything wanted has been received and acknowledged
 bool pair_any_closed(const struct pair *pair);
 bool pair_never(const struct pair *pair);
-void pair_push(struct pair_end *end); // offers what is wanted to the transport
+void pair_push(struct pair_end *end);      // offers what is wanted to the transport
+void pair_drop_packets(struct pair *pair); // everything under way is lost
 void pair_release_all(struct pair_end *end);
 // The content of blocks and stream, from their numbers.
 void pair_block_fill(uint64_t seed, int from, uint32_t block, uint8_t *data, size_t len);
