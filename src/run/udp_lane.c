@@ -31,6 +31,8 @@ struct lh_udp_io {
     void (*unsettle)(struct lh_udp_lane *lane, lh_ns now);
     uint64_t (*socket_drops)(struct lh_udp_lane *lane);
     uint32_t (*generation)(const struct lh_udp_lane *lane); // changes with the descriptors
+    struct lh_udp_socket *(*socket)(
+        struct lh_udp_lane *lane); // that data leaves by; NULL = none yet
 };
 
 // --- The client's sockets ---
@@ -95,9 +97,14 @@ static uint32_t client_generation(const struct lh_udp_lane *lane)
     return lane->client_generation;
 }
 
-static const struct lh_udp_io client_io = {client_fds,       client_recv,     client_send,
-                                           client_settle,    client_unsettle, client_drops,
-                                           client_generation};
+static struct lh_udp_socket *client_socket(struct lh_udp_lane *lane)
+{
+    return lh_udp_client_socket(lane->client);
+}
+
+static const struct lh_udp_io client_io = {client_fds,        client_recv,     client_send,
+                                           client_settle,     client_unsettle, client_drops,
+                                           client_generation, client_socket};
 
 // --- The server's shared port ---
 
@@ -140,8 +147,13 @@ static uint32_t port_generation(const struct lh_udp_lane *lane)
     return lh_port_generation(lane->port);
 }
 
-static const struct lh_udp_io port_io = {port_fds,      port_recv,  port_send,      port_settle,
-                                         port_unsettle, port_drops, port_generation};
+static struct lh_udp_socket *port_socket(struct lh_udp_lane *lane)
+{
+    return lh_port_lane(lane->port, lane->lane);
+}
+
+static const struct lh_udp_io port_io = {port_fds,      port_recv,  port_send,       port_settle,
+                                         port_unsettle, port_drops, port_generation, port_socket};
 
 // --- Common ---
 
@@ -222,6 +234,34 @@ static void deliver(struct lh_udp_lane *lane, const struct lh_udp_batch *batch, 
     }
 }
 
+static void
+tell_gso(struct lh_udp_lane *lane, enum lh_gso_class class, bool arrived, uint64_t count, lh_ns now)
+{
+    for (uint64_t i = 0; i < count; i++)
+        (void)lh_gso_health_report(&lane->gso, class, arrived, now);
+}
+
+// Tells the health check of GSO what became of packets by their place in a batch, and follows its
+// verdict.
+static void watch_gso(struct lh_udp_lane *lane, lh_ns now)
+{
+    static const enum lh_gso_class classes[] = {[LH_PLACE_FIRST] = LH_GSO_FIRST,
+                                                [LH_PLACE_MIDDLE] = LH_GSO_MIDDLE,
+                                                [LH_PLACE_LAST] = LH_GSO_LAST};
+    struct lh_place_fates fates;
+    struct lh_udp_socket *socket = lane->io->socket(lane);
+
+    lh_transport_lane_fates(lane->transport, lane->lane, &fates);
+    for (unsigned place = 0; place < LH_PLACES_; place++) {
+        tell_gso(lane, classes[place], true, fates.arrived[place] - lane->fates.arrived[place],
+                 now);
+        tell_gso(lane, classes[place], false, fates.lost[place] - lane->fates.lost[place], now);
+    }
+    lane->fates = fates;
+    if (socket != NULL)
+        lh_udp_set_gso(socket, lh_gso_health_allows(&lane->gso, now));
+}
+
 // The transport may have followed the peer to a new address.
 static void follow_path(struct lh_udp_lane *lane, lh_ns now)
 {
@@ -254,6 +294,7 @@ static void on_readable(void *user, uint32_t events, lh_ns now)
     lh_transport_socket_drops(lane->transport, lane->lane, lane->io->socket_drops(lane));
     follow_path(lane, now);
     follow_descriptors(lane);
+    watch_gso(lane, now);
 }
 
 lh_err lh_udp_lane_start(struct lh_udp_lane *lane,

@@ -40,6 +40,7 @@ struct lh_udp_lane {
     size_t run_sent;     // bytes of it that went out
     lh_ns retry_at;      // when to try the rest, LH_NEVER = nothing waits
     struct lh_gso_health gso;
+    struct lh_place_fates fates; // told to `gso` already
     bool is_settled; // the peer's address is known and the lane's socket connected to it
     uint32_t settled_path;
 };

@@ -33,9 +33,10 @@ struct packet {
     lh_ns now;
     struct lh_writer writer; // plaintext, in its final place
     uint32_t pieces;
-    bool tracked;   // expects an acknowledgement
-    bool is_repeat; // made of content that is outstanding already
-    bool is_paced;  // the pacer has a quantum for this batch
+    bool tracked;         // expects an acknowledgement
+    bool is_repeat;       // made of content that is outstanding already
+    bool is_behind_first; // in its batch
+    bool is_paced;        // the pacer has a quantum for this batch
 };
 
 // Seals and records the packet whose plaintext is `len` bytes at buffer + LH_PACKET_HEADER.
@@ -59,6 +60,8 @@ static size_t seal(struct packet *packet, uint8_t *buffer, size_t len)
     lh_sent_push(&lane->sent, packet->now, ip_bytes, packet->pieces, packet->tracked);
     if (packet->is_repeat)
         lh_sent_record(&lane->sent, pn)->flags |= LH_SENT_REPEATED;
+    if (packet->is_behind_first)
+        lh_sent_record(&lane->sent, pn)->flags |= LH_SENT_MIDDLE;
     lh_lane_on_sent(lane, ip_bytes, packet->tracked, packet->now);
     lane->stats.packets_sent++;
     lane->stats.bytes_sent += total;
@@ -366,6 +369,7 @@ void lh_transport_send(struct lh_transport *transport,
                                             : batch->segment_size;
         if (room < limit || limit < LIMIT_MIN || lh_path_allowance(&lane->path) < limit)
             break;
+        packet.is_behind_first = batch->segments > 0;
         size_t len = next_packet(&packet, batch, limit);
         if (len == 0)
             break;
@@ -376,6 +380,9 @@ void lh_transport_send(struct lh_transport *transport,
         if (len < limit)
             break;
     }
+    // Some devices lose the last packet of a batch when it is as long as the others (udp/gso.h).
+    if (batch->segments > 1 && batch->len == (size_t)batch->segments * batch->segment_size)
+        lh_sent_record(&lane->sent, lane->sent.next - 1)->flags |= LH_SENT_LAST;
     note_limits(transport, lane, now);
     lh_session_notify(transport);
 }

@@ -261,6 +261,10 @@ static void after_losses(struct lh_lane *lane, const struct lh_loss_result *resu
         lh_loss_widen(&lane->loss, &lane->rtt, now);
     if (result->lost_packets > 0)
         lane->last_loss_at = now;
+    for (unsigned place = 0; place < LH_PLACES_; place++) {
+        lane->fates.arrived[place] += result->fates.arrived[place];
+        lane->fates.lost[place] += result->fates.lost[place];
+    }
     lh_ns kept = lh_rtt_smoothed(&lane->rtt) * 3 / 2 + LH_PTO_ACK_DELAY;
     lh_sent_advance_floor(&lane->sent, lh_ns_since(now, kept));
 }

@@ -78,6 +78,7 @@ struct lh_lane {
     uint64_t app_limited_pn; // the send queue was empty when this number was next
     bool was_window_limited;
 
+    struct lh_place_fates fates;
     bool is_blocked; // by its socket or pipe: what it could send sets no deadline
     uint32_t close_sent;
     lh_ns close_at;

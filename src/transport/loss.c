@@ -35,6 +35,13 @@ static lh_err tell(const struct lh_sent *sent,
     return 0;
 }
 
+static unsigned place_of(const struct lh_sent_record *record)
+{
+    if (record->flags & LH_SENT_LAST)
+        return LH_PLACE_LAST;
+    return record->flags & LH_SENT_MIDDLE ? LH_PLACE_MIDDLE : LH_PLACE_FIRST;
+}
+
 static lh_err ack_one(struct lh_loss *loss,
                       struct lh_sent *sent,
                       uint64_t pn,
@@ -46,6 +53,7 @@ static lh_err ack_one(struct lh_loss *loss,
     if (was_lost && (record->flags & LH_SENT_BY_TIMER) == 0)
         result->spurious_packets++;
     if (!was_lost) {
+        result->fates.arrived[place_of(record)]++;
         result->acked_packets++;
         result->acked_bytes += record->bytes;
     }
@@ -167,6 +175,7 @@ lh_err lh_loss_detect(struct lh_loss *loss,
         bool is_old = record->sent_at + latest + window + LH_PTO_ACK_DELAY <= now;
         if (!is_passed && !is_old)
             return 0;
+        result->fates.lost[place_of(record)]++;
         result->lost_packets++;
         result->lost_bytes += record->bytes;
         lh_sent_give_up(sent, pn, 0);

@@ -17,6 +17,7 @@
 #include "transport/packet.h"
 #include "transport/rtt.h"
 #include "transport/sent.h"
+#include "transport/transport.h"
 
 // Who is told about the content of packets. Errors end the session and are forwarded.
 struct lh_loss_sink {
@@ -37,6 +38,7 @@ struct lh_loss_result {
     uint64_t lost_packets, lost_bytes;
     uint64_t spurious_packets;
     bool largest_grew;
+    struct lh_place_fates fates;
 };
 
 void lh_loss_init(struct lh_loss *loss);

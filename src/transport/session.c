@@ -515,6 +515,16 @@ void lh_transport_lane_stats(const struct lh_transport *transport,
         lh_lane_get_stats(lane, out_stats);
 }
 
+void lh_transport_lane_fates(const struct lh_transport *transport,
+                             uint8_t id,
+                             struct lh_place_fates *out_fates)
+{
+    const struct lh_lane *lane = id < LH_LANES_MAX ? transport->lanes[id] : NULL;
+    *out_fates = (struct lh_place_fates){{0}, {0}};
+    if (lane != NULL)
+        *out_fates = lane->fates;
+}
+
 void lh_transport_stats(const struct lh_transport *transport, struct lh_transport_stats *out_stats)
 {
     const struct lh_block_rx *rx = &transport->block_rx;

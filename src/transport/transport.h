@@ -205,6 +205,22 @@ void lh_transport_lane_stats(const struct lh_transport *transport,
                              uint8_t lane,
                              struct lh_lane_stats *out_stats);
 
+// What became of packets, by their place in the batch that lh_transport_send put them in:
+// cumulative. Whoever sends batches by GSO compares the places (udp/gso.h). Timer losses are not
+// counted.
+enum lh_place {
+    LH_PLACE_FIRST,
+    LH_PLACE_MIDDLE,
+    LH_PLACE_LAST, // of a batch whose packets are all of one size
+    LH_PLACES_
+};
+struct lh_place_fates {
+    uint64_t arrived[LH_PLACES_], lost[LH_PLACES_];
+};
+void lh_transport_lane_fates(const struct lh_transport *transport,
+                             uint8_t lane,
+                             struct lh_place_fates *out_fates);
+
 struct lh_transport_stats {
     uint64_t block_bytes_acked;     // of what we sent
     uint64_t block_bytes_delivered; // to us, each byte once

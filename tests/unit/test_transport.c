@@ -441,6 +441,26 @@ static void two_udp_lanes_share_the_blocks(void **state)
     pair_fini(&pair);
 }
 
+static void fates_tell_by_place_what_became_of_a_batch(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct lh_place_fates fates;
+    pair_init(&pair, &(struct pair_options){.seed = check_seed(17)});
+    pair_add_lane(&pair, 1, 10 * LH_MS, 10 * RATE_100M);
+    pair.links[1].behind_first_ppm = 200000;
+    pair.ends[0].blocks_wanted = 400;
+    assert_true(pair_run(&pair, pair_all_done, 60 * LH_SECOND));
+    lh_transport_lane_fates(pair.ends[0].transport, 1, &fates);
+    assert_true(fates.arrived[LH_PLACE_FIRST] > 200);
+    assert_true(fates.arrived[LH_PLACE_MIDDLE] > 200);
+    assert_true(fates.arrived[LH_PLACE_LAST] > 50);
+    assert_true(fates.lost[LH_PLACE_FIRST] * 20 < fates.arrived[LH_PLACE_FIRST]);
+    assert_true(fates.lost[LH_PLACE_MIDDLE] * 8 > fates.arrived[LH_PLACE_MIDDLE]);
+    assert_true(fates.lost[LH_PLACE_LAST] * 8 > fates.arrived[LH_PLACE_LAST]);
+    pair_fini(&pair);
+}
+
 static void an_idle_session_stays_alive_and_a_dead_one_ends_after_120_s(void **state)
 {
     (void)state;
@@ -589,6 +609,7 @@ int main(void)
         cmocka_unit_test(lanes_are_added_once_and_ssh_again_after_its_end),
         cmocka_unit_test(a_removed_lane_returns_what_it_owed),
         cmocka_unit_test(two_udp_lanes_share_the_blocks),
+        cmocka_unit_test(fates_tell_by_place_what_became_of_a_batch),
         cmocka_unit_test(an_idle_session_stays_alive_and_a_dead_one_ends_after_120_s),
         cmocka_unit_test(a_peer_that_moves_is_followed_after_it_answered_a_challenge),
         cmocka_unit_test(a_path_that_does_not_answer_gets_little_and_never_the_lane),

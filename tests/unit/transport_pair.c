@@ -247,9 +247,12 @@ static void flush(struct pair *pair, int index)
             lh_transport_send(pair->ends[index].transport, lane, &batch, pair->now);
             if (batch.segments == 0)
                 break;
-            for (size_t at = 0; at < batch.len; at += batch.segment_size)
+            for (size_t at = 0; at < batch.len; at += batch.segment_size) {
+                if (at > 0 && chance(pair, pair->links[lane].behind_first_ppm))
+                    continue;
                 transmit(pair, index, lane, buffer + at,
                          LH_MIN((size_t)batch.segment_size, batch.len - at));
+            }
         }
     }
 }

@@ -16,10 +16,11 @@ struct pair_link { // one lane, both directions
     bool exists, cut;
     lh_ns delay, jitter;
     uint32_t loss_ppm, duplicate_ppm, corrupt_ppm;
-    uint64_t rate;    // bytes/s, 0 = no limit
-    uint32_t mtu;     // larger UDP payloads vanish; 0 = none
-    lh_ns busy[2];    // until when each direction transmits
-    uint64_t sent[2]; // datagrams by each end
+    uint64_t rate;             // bytes/s, 0 = no limit
+    uint32_t behind_first_ppm; // loss of packets behind the first of their batch
+    uint32_t mtu;              // larger UDP payloads vanish; 0 = none
+    lh_ns busy[2];             // until when each direction transmits
+    uint64_t sent[2];          // datagrams by each end
 };
 
 struct pair_end {
