@@ -391,6 +391,45 @@ static void a_file_that_keeps_changing_never_arrives(void **state)
     check_arrived(fixture);
 }
 
+static bool spoil_target(struct pair *pair, void *ctx)
+{
+    if (pair->client.out.block_bytes == 0)
+        return false;
+    // In place, keeping size and times: only a digest can tell.
+    struct stat before;
+    int fd = open(ctx, O_WRONLY | O_CLOEXEC);
+    check_int(fstat(fd, &before), 0);
+    check_int(pwrite(fd, "spoiled", 7, 3 * BLOCK), 7);
+    const struct timespec times[2] = {before.st_atim, before.st_mtim};
+    check_int(futimens(fd, times), 0);
+    close(fd);
+    pair->step = NULL;
+    return false;
+}
+
+static void an_old_file_that_changes_while_it_is_used_is_not_mixed_in(void **state)
+{
+    struct fixture *fixture = *state;
+    char file[400], target[400];
+    in_from(fixture, file, "file");
+    tree_write(file, 1, 10 * BLOCK);
+    in_to(fixture, target, "");
+    tree_mkdir(target);
+    in_to(fixture, target, "file");
+    tree_write(target, 1, 10 * BLOCK);
+    int fd = open(target, O_WRONLY | O_CLOEXEC);
+    check_int(pwrite(fd, "differs", 7, 8 * BLOCK), 7);
+    close(fd);
+    begin(fixture, 1, LH_JOB_UPLOAD);
+    fixture->pair.step = spoil_target;
+    fixture->pair.step_ctx = target;
+    pair_loop(&fixture->pair);
+    check_uint(fixture->pair.client.verdict.counts.files_failed, 1);
+    assert_non_null(strstr(fixture->pair.client.log, "changed meanwhile"));
+    run(fixture, 2, LH_JOB_UPLOAD);
+    check_arrived(fixture);
+}
+
 static void files_and_directories_do_not_replace_each_other(void **state)
 {
     struct fixture *fixture = *state;
@@ -651,6 +690,7 @@ int main(void)
         CASE(a_file_that_vanishes_is_named_and_the_rest_arrives),
         CASE(a_file_that_changes_once_is_read_again),
         CASE(a_file_that_keeps_changing_never_arrives),
+        CASE(an_old_file_that_changes_while_it_is_used_is_not_mixed_in),
         CASE(files_and_directories_do_not_replace_each_other),
         CASE(a_symlink_at_the_target_is_replaced_and_not_followed),
         CASE(special_files_are_left_out_with_a_word),
