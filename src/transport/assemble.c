@@ -73,7 +73,7 @@ static void skip_number(struct lh_transport *transport, struct lh_lane *lane)
     if (lane->sent.next != lane->skip_at)
         return;
     lh_sent_skip(&lane->sent);
-    lane->skip_at = lane->sent.next + SKIP_LEAST + lh_prng_below(&transport->prng, SKIP_EVERY);
+    lane->skip_at = lane->sent.next + SKIP_LEAST + lh_random_below(&transport->random, SKIP_EVERY);
 }
 
 static bool prepare(struct packet *packet, uint8_t *buffer, size_t limit)
@@ -277,7 +277,7 @@ static size_t build_ping(struct packet *packet, uint8_t *buffer, uint32_t size)
     if (!prepare(packet, buffer, size))
         return 0;
     bool is_up = lane->state == LH_LANE_UP;
-    uint64_t token = lh_probe_sent(&lane->probe, &packet->transport->prng, is_up,
+    uint64_t token = lh_probe_sent(&lane->probe, &packet->transport->random, is_up,
                                    lh_rtt_smoothed(&lane->rtt), packet->now);
     lh_frame_write_token(&packet->writer, LH_FRAME_PING, token);
     write_control(packet);

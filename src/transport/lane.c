@@ -42,7 +42,7 @@ static lh_err init_parts(struct lh_lane *lane, const struct lh_transport_config 
 
 lh_err lh_lane_new(const struct lh_lane_config *config,
                    const struct lh_transport_config *session,
-                   struct lh_prng *prng,
+                   struct lh_random *random,
                    lh_ns now,
                    struct lh_lane **out_lane)
 {
@@ -70,7 +70,7 @@ lh_err lh_lane_new(const struct lh_lane_config *config,
     lh_path_init(&lane->path);
     if (!lane->is_udp || session->is_client)
         lh_path_set(&lane->path, 0, true);
-    lane->skip_at = 8 + lh_prng_below(prng, 56);
+    lane->skip_at = 8 + lh_random_below(random, 56);
     lane->pto_at = lane->silence_at = LH_NEVER;
     lane->last_sent_at = lane->tail_since = now;
     lane->state = LH_LANE_IDLE;

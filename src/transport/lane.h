@@ -88,7 +88,7 @@ struct lh_lane {
 // LH_E_NOMEM, LH_E_CRYPTO, LH_E_INVALID.
 lh_err lh_lane_new(const struct lh_lane_config *config,
                    const struct lh_transport_config *session,
-                   struct lh_prng *prng,
+                   struct lh_random *random,
                    lh_ns now,
                    struct lh_lane **out_lane) LH_MUST_CHECK;
 void lh_lane_free(struct lh_lane *lane);

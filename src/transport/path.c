@@ -26,7 +26,7 @@ void lh_path_on_packet(struct lh_path *path,
                        uint32_t from,
                        bool is_newest,
                        size_t bytes,
-                       struct lh_prng *prng,
+                       struct lh_random *random,
                        lh_ns now)
 {
     if (path->current == LH_PATH_NONE)
@@ -43,7 +43,7 @@ void lh_path_on_packet(struct lh_path *path,
         return;
     path->candidate = from;
     path->candidate_budget = (struct lh_path_budget){.received = bytes};
-    path->token = lh_prng_next(prng);
+    path->token = lh_random_next(random);
     path->tries = 0;
     path->challenge_at = now;
 }

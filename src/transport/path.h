@@ -12,8 +12,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/prng.h"
 #include "base/time.h"
+#include "transport/random.h"
 
 #define LH_PATH_NONE      UINT32_MAX
 #define LH_PATH_RESPONSES 4
@@ -49,7 +49,7 @@ void lh_path_on_packet(struct lh_path *path,
                        uint32_t from,
                        bool is_newest,
                        size_t bytes,
-                       struct lh_prng *prng,
+                       struct lh_random *random,
                        lh_ns now);
 // An echo proved that what we send to the current path arrives.
 void lh_path_on_echo(struct lh_path *path);

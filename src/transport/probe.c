@@ -88,10 +88,10 @@ static void after_search_ping(struct lh_probe *probe, lh_ns rtt, lh_ns now)
 }
 
 uint64_t
-lh_probe_sent(struct lh_probe *probe, struct lh_prng *prng, bool is_up, lh_ns rtt, lh_ns now)
+lh_probe_sent(struct lh_probe *probe, struct lh_random *random, bool is_up, lh_ns rtt, lh_ns now)
 {
     struct lh_probe_ping *ping = &probe->pings[probe->ping_count++ % LH_PROBE_PINGS];
-    ping->token = lh_prng_next(prng) | 1;
+    ping->token = lh_random_next(random) | 1;
     ping->sent_at = now;
     ping->size = lh_probe_size(probe, now);
     LH_ASSERT(ping->size > 0);

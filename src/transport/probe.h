@@ -14,8 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/prng.h"
 #include "base/time.h"
+#include "transport/random.h"
 
 #define LH_PROBE_PINGS        16 // remembered
 #define LH_PROBE_PONGS        8  // echoes owed at most; more are dropped
@@ -56,7 +56,7 @@ void lh_probe_black_hole(struct lh_probe *probe, lh_ns now);
 // Size of the PING to send at `now`, 0 = none; then lh_probe_sent says that it went.
 uint32_t lh_probe_size(const struct lh_probe *probe, lh_ns now);
 uint64_t
-lh_probe_sent(struct lh_probe *probe, struct lh_prng *prng, bool is_up, lh_ns rtt, lh_ns now);
+lh_probe_sent(struct lh_probe *probe, struct lh_random *random, bool is_up, lh_ns rtt, lh_ns now);
 lh_ns lh_probe_deadline(const struct lh_probe *probe);
 
 void lh_probe_on_ping(struct lh_probe *probe, uint64_t token);

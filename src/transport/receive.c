@@ -186,7 +186,7 @@ static void on_dgram(struct arrival *arrival, struct lh_dgram *dgram)
     lh_lane_on_receive(lane);
     transport->last_received = arrival->now;
     if (lane->is_udp)
-        lh_path_on_packet(&lane->path, dgram->path, is_newest, dgram->len, &transport->prng,
+        lh_path_on_packet(&lane->path, dgram->path, is_newest, dgram->len, &transport->random,
                           arrival->now);
     arrival->path = dgram->path;
     arrival->wants_report = arrival->at_once = false;

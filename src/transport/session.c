@@ -43,13 +43,14 @@ lh_err lh_transport_new(const struct lh_transport_config *config,
     if (transport == NULL)
         return LH_E_NOMEM;
     transport->config = *config;
-    transport->prng.state = config->seed;
     transport->now = transport->last_received = now;
     transport->forgery_limit =
         config->forgery_limit != 0 ? config->forgery_limit : config->aead->forgery_limit;
     lh_stream_tx_init(&transport->stream_tx);
     lh_stream_rx_init(&transport->stream_rx);
-    err = lh_block_tx_init(&transport->block_tx);
+    err = lh_random_init(&transport->random, config->seed);
+    if (err == 0)
+        err = lh_block_tx_init(&transport->block_tx);
     if (err == 0)
         err = lh_block_rx_init(&transport->block_rx, config->block_max, config->receive_budget);
     if (err != 0) {
@@ -70,6 +71,7 @@ void lh_transport_free(struct lh_transport *transport)
     lh_block_rx_fini(&transport->block_rx);
     lh_stream_tx_fini(&transport->stream_tx);
     lh_stream_rx_fini(&transport->stream_rx);
+    lh_random_fini(&transport->random);
     lh_secret_fini(&transport->config.master);
     free(transport);
 }
@@ -234,7 +236,7 @@ lh_err lh_transport_add_lane(struct lh_transport *transport,
     if (*slot != NULL && (is_udp || (*slot)->state != LH_LANE_DEAD))
         return LH_E_INVALID;
     struct lh_lane *lane;
-    lh_err err = lh_lane_new(config, &transport->config, &transport->prng, now, &lane);
+    lh_err err = lh_lane_new(config, &transport->config, &transport->random, now, &lane);
     if (err != 0)
         return err;
     transport->now = LH_MAX(transport->now, now);
@@ -435,6 +437,7 @@ void lh_transport_on_deadline(struct lh_transport *transport, lh_ns now)
         if (lane != NULL)
             lh_session_check(transport, lane_deadlines(transport, lane, now));
     }
+    lh_session_check(transport, transport->random.err);
     if (now >= transport->last_received + LH_IDLE_TIMEOUT)
         lh_session_finish(transport, LH_E_TIMEOUT, NULL, 0);
     lh_session_notify(transport);

@@ -13,7 +13,7 @@
 
 struct lh_transport {
     struct lh_transport_config config;
-    struct lh_prng prng;
+    struct lh_random random;
     struct lh_lane *lanes[LH_LANES_MAX];
     struct lh_block_tx block_tx;
     struct lh_block_rx block_rx;

@@ -75,8 +75,8 @@ struct lh_transport_config {
     uint32_t block_max;              // largest block, LH_BLOCK_HEADER_MAX included
     uint64_t receive_budget;         // bytes of blocks that we hold at most (our grant)
     uint64_t forgery_limit;          // 0 = the AEAD's
-    uint64_t seed;                   // all randomness of this end
-    lh_ns rtt_hint;                  // measured during set-up, 0 = unknown
+    uint64_t seed;  // all randomness of this end; the peer must not be able to guess it
+    lh_ns rtt_hint; // measured during set-up, 0 = unknown
     const struct lh_transport_events *events;
     void *user;
 };

@@ -6,6 +6,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/math.h"
+#include "base/prng.h"
 #include "transport/block_rx.h"
 #include "transport/block_tx.h"
 #include "transport/path.h"
@@ -280,11 +281,12 @@ static void the_stream_window_is_kept_on_both_sides(void **state)
 static void a_new_path_needs_the_token_and_gets_three_times_what_it_sent(void **state)
 {
     (void)state;
-    struct lh_prng prng = {1};
+    struct lh_random random;
+    check_ok(lh_random_init(&random, 1));
     struct lh_path path;
     lh_path_init(&path);
     check_uint(lh_path_allowance(&path), 0);
-    lh_path_on_packet(&path, 4, true, 1000, &prng, 0);
+    lh_path_on_packet(&path, 4, true, 1000, &random, 0);
     check_uint(path.current, 4);
     check_uint(lh_path_allowance(&path), 3000);
     lh_path_sent(&path, 2500);
@@ -292,11 +294,11 @@ static void a_new_path_needs_the_token_and_gets_three_times_what_it_sent(void **
     lh_path_on_echo(&path);
     assert_true(lh_path_allowance(&path) == UINT64_MAX);
     // Another path: an old packet from there changes nothing, a newest one makes it the candidate.
-    lh_path_on_packet(&path, 5, false, 10, &prng, 0);
+    lh_path_on_packet(&path, 5, false, 10, &random, 0);
     assert_false(lh_path_challenge_due(&path, 40, LH_SECOND));
-    lh_path_on_packet(&path, 5, true, 10, &prng, 0);
+    lh_path_on_packet(&path, 5, true, 10, &random, 0);
     assert_false(lh_path_challenge_due(&path, 40, 0)); // 10 bytes came, 30 may go
-    lh_path_on_packet(&path, 5, true, 10, &prng, 0);
+    lh_path_on_packet(&path, 5, true, 10, &random, 0);
     assert_true(lh_path_challenge_due(&path, 40, LH_SECOND));
     lh_path_challenge_sent(&path, 40, 10 * LH_MS, LH_SECOND);
     assert_false(lh_path_challenge_due(&path, 40, 2 * LH_SECOND)); // 60 less 40 is too little
@@ -305,6 +307,7 @@ static void a_new_path_needs_the_token_and_gets_three_times_what_it_sent(void **
     assert_true(lh_path_on_response(&path, path.token));
     check_uint(path.current, 5);
     assert_true(path.validated);
+    lh_random_fini(&random);
 }
 
 // --- Probe ---------------------------------------------------------------------------------------
@@ -312,14 +315,15 @@ static void a_new_path_needs_the_token_and_gets_three_times_what_it_sent(void **
 static void only_an_echo_of_our_token_counts(void **state)
 {
     (void)state;
-    struct lh_prng prng = {2};
+    struct lh_random random;
+    check_ok(lh_random_init(&random, 2));
     struct lh_probe probe;
     lh_ns rtt;
     lh_probe_init(&probe, 1472, LH_SECOND);
     check_uint(lh_probe_size(&probe, LH_SECOND), 1472);
-    uint64_t token = lh_probe_sent(&probe, &prng, false, LH_MS, LH_SECOND);
+    uint64_t token = lh_probe_sent(&probe, &random, false, LH_MS, LH_SECOND);
     check_uint(lh_probe_size(&probe, LH_SECOND), LH_PACKET_MIN_MTU);
-    lh_probe_sent(&probe, &prng, false, LH_MS, LH_SECOND);
+    lh_probe_sent(&probe, &random, false, LH_MS, LH_SECOND);
     check_uint(lh_probe_size(&probe, LH_SECOND), 0);
     assert_false(lh_probe_on_pong(&probe, token + 1, LH_SECOND + LH_MS, &rtt));
     assert_false(lh_probe_on_pong(&probe, 0, LH_SECOND + LH_MS, &rtt));
@@ -329,22 +333,25 @@ static void only_an_echo_of_our_token_counts(void **state)
     check_uint(rtt, LH_MS);
     assert_false(lh_probe_on_pong(&probe, token, LH_SECOND + LH_MS, &rtt)); // once
     assert_true(lh_probe_deadline(&probe) == LH_NEVER);
+    lh_random_fini(&random);
 }
 
 static void unanswered_probes_slow_down(void **state)
 {
     (void)state;
-    struct lh_prng prng = {3};
+    struct lh_random random;
+    check_ok(lh_random_init(&random, 3));
     struct lh_probe probe;
     lh_ns now = LH_SECOND;
     unsigned sent = 0;
     lh_probe_init(&probe, 1472, now);
     while (now < 61 * LH_SECOND) {
         for (; lh_probe_size(&probe, now) > 0; sent++)
-            lh_probe_sent(&probe, &prng, false, LH_MS, now);
+            lh_probe_sent(&probe, &random, false, LH_MS, now);
         now = lh_probe_deadline(&probe);
     }
     assert_true(sent > 40 && sent < 100);
+    lh_random_fini(&random);
 }
 
 // --- RTT and rate --------------------------------------------------------------------------------
@@ -393,6 +400,28 @@ static void the_rate_is_the_receivers_and_never_above_what_was_sent(void **state
     check_uint(lh_rate_add(&rate, &old, 50 * LH_MS, &since), 0);
 }
 
+static void random_numbers_follow_from_the_seed_and_differ_otherwise(void **state)
+{
+    (void)state;
+    struct lh_random randoms[3];
+    unsigned low = 0;
+    check_ok(lh_random_init(&randoms[0], 11));
+    check_ok(lh_random_init(&randoms[1], 11));
+    check_ok(lh_random_init(&randoms[2], 12));
+    for (int i = 0; i < 1000; i++) {
+        uint64_t number = lh_random_next(&randoms[0]);
+        assert_true(number == lh_random_next(&randoms[1]));
+        assert_true(number != lh_random_next(&randoms[2]));
+        low += number < UINT64_MAX / 2;
+    }
+    assert_true(low > 400 && low < 600);
+    for (int i = 0; i < 1000; i++)
+        assert_true(lh_random_below(&randoms[0], 10) < 10);
+    check_int(randoms[0].err, 0);
+    for (int i = 0; i < 3; i++)
+        lh_random_fini(&randoms[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +439,7 @@ int main(void)
         cmocka_unit_test(a_new_path_needs_the_token_and_gets_three_times_what_it_sent),
         cmocka_unit_test(only_an_echo_of_our_token_counts),
         cmocka_unit_test(unanswered_probes_slow_down),
+        cmocka_unit_test(random_numbers_follow_from_the_seed_and_differ_otherwise),
         cmocka_unit_test(minimums_are_forgotten_after_15_s),
         cmocka_unit_test(the_rate_is_the_receivers_and_never_above_what_was_sent),
     };
