@@ -327,6 +327,11 @@ static void failed_fields(struct codec *codec, struct lh_message *message)
     field_text(codec, &message->as.failed.reason, LH_REASON_MAX);
 }
 
+static void udp_heard_fields(struct codec *codec, struct lh_message *message)
+{
+    field_u64(codec, &message->as.udp_heard);
+}
+
 static void written_fields(struct codec *codec, struct lh_message *message)
 {
     field_u64(codec, &message->as.written);
@@ -366,6 +371,7 @@ static const struct {
     [LH_MESSAGE_FAILED] = {failed_fields, NULL, LH_MESSAGE_CRITICAL},
     [LH_MESSAGE_WRITTEN] = {written_fields, NULL, 0},
     [LH_MESSAGE_JOB_END] = {job_end_fields, NULL, LH_MESSAGE_CRITICAL},
+    [LH_MESSAGE_UDP_HEARD] = {udp_heard_fields, NULL, 0},
 };
 
 static bool is_known(uint8_t type)

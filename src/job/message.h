@@ -49,6 +49,7 @@ enum lh_message_type {
     LH_MESSAGE_FAILED,
     LH_MESSAGE_WRITTEN,
     LH_MESSAGE_JOB_END,
+    LH_MESSAGE_UDP_HEARD,
     LH_MESSAGE_N_
 };
 
@@ -250,6 +251,7 @@ struct lh_message {
         struct lh_msg_result result;
         struct lh_msg_failed failed;
         uint64_t written;
+        uint64_t udp_heard;
         struct lh_msg_job_end job_end;
     } as;
 };

@@ -32,9 +32,32 @@ static void say(const struct lhcp_report *report, const char *format, ...)
     report->problem(report->user, &line);
 }
 
+static void report_blocked(const struct lh_session *session,
+                           const struct lh_lane_stats *stats,
+                           uint16_t port,
+                           const struct lhcp_report *report)
+{
+    unsigned long long sent = (unsigned long long)stats->packets_sent;
+
+    if (!session->is_udp_known)
+        say(report, "UDP: %llu packets to port %u and no answer", sent, port);
+    else if (session->udp_heard == 0)
+        say(report,
+            "UDP to the server: blocked: none of %llu packets to port %u arrived. Open UDP/%u "
+            "towards the server (its firewall, yours, what lies between), or name the address that "
+            "reaches it with --udp-host",
+            sent, port, port);
+    else
+        say(report,
+            "UDP to the server: works (%llu of %llu packets arrived). UDP back: blocked: none of "
+            "its "
+            "answers came. Let answers from UDP port %u in",
+            (unsigned long long)session->udp_heard, sent, port);
+    say(report, "Until then transfers go over SSH, slower");
+}
+
 static void report_udp(const struct lh_session *session,
                        const struct lh_connection *connection,
-                       const struct lhcp_options *options,
                        const struct lhcp_report *report)
 {
     const struct lh_session_params *params = lh_hello_params(&connection->hello);
@@ -47,11 +70,7 @@ static void report_udp(const struct lh_session *session,
     }
     lh_transport_lane_stats(session->transport, LH_LANE_UDP, &stats);
     if (stats.state != LH_LANE_UP) {
-        say(report,
-            "UDP: blocked: %llu packets were sent to port %u and none came back. Transfers go over "
-            "SSH, slower. Open UDP/%u towards the server and its answers, or name the address that "
-            "reaches it with --udp-host",
-            (unsigned long long)stats.packets_sent, params->udp_port, options->udp_port);
+        report_blocked(session, &stats, params->udp_port, report);
         return;
     }
     const struct lh_udp_path *path = lh_udp_paths_get(
@@ -75,5 +94,5 @@ void lh_check_report(const struct lh_session *session,
         options->fingerprint_count > 0 ? ", the host key is the expected one" : "");
     say(report, "lhserver: %s, protocol %u.%u, cipher %s", software, params->major, params->minor,
         lh_aead_by_id(params->aead)->name);
-    report_udp(session, connection, options, report);
+    report_udp(session, connection, report);
 }

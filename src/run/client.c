@@ -245,6 +245,18 @@ static void note_udp(struct client *client)
     }
 }
 
+static void judge_check(struct client *client)
+{
+    struct lhcp_result *result = client->result;
+
+    result->resumable = false;
+    if (client->session.was_udp_up || client->options->udp == LHCP_UDP_OFF)
+        return;
+    result->exit_code = LH_CODE_UDP_SETUP;
+    (void)snprintf(result->text, sizeof result->text,
+                   "UDP does not work; see above for what to do");
+}
+
 // Puts the end of a session into the result. True where another attempt makes sense.
 static bool judge_session(struct client *client)
 {
@@ -261,8 +273,10 @@ static bool judge_session(struct client *client)
         (void)snprintf(result->text, sizeof result->text, "%s", reason);
         return session->verdict_code != 0 && lh_code_info(session->verdict_code)->retryable;
     case LH_SESSION_CLOSED:
-        if (client->is_checked && session->close_code == 0)
-            return false; // a check ends by closing
+        if (client->is_checked && session->close_code == 0) { // a check ends by closing
+            judge_check(client);
+            return false;
+        }
         result->exit_code =
             session->close_code > 0 ? (uint16_t)session->close_code : LH_CODE_CONNECTION_LOST;
         (void)snprintf(result->text, sizeof result->text, "the server ended the session: %s",

@@ -63,13 +63,29 @@ static void on_block_acked(void *user, uint32_t block, uint8_t *data, size_t len
     lh_job_on_block_acked(session->job, block, data, len);
 }
 
+static lh_err on_message_without_job(void *user, const struct lh_message *message)
+{
+    struct lh_session *session = user;
+    if (message->type == LH_MESSAGE_UDP_HEARD) {
+        session->is_udp_known = true;
+        session->udp_heard = message->as.udp_heard;
+    }
+    return 0;
+}
+
 static void on_stream(void *user, const uint8_t *data, size_t len)
 {
     struct lh_session *session = user;
-    if (session->job != NULL)
+    if (session->job != NULL) {
         lh_job_on_stream(session->job, data, len);
-    else
-        lh_transport_stream_consumed(session->transport, len);
+        return;
+    }
+    lh_transport_stream_consumed(session->transport, len);
+    if (session->inbox != NULL &&
+        lh_inbox_take(session->inbox, data, len, on_message_without_job, session) != 0) {
+        free(session->inbox); // nonsense: hear no more of it
+        session->inbox = NULL;
+    }
 }
 
 static void on_writable(void *user)
@@ -225,8 +241,13 @@ static lh_err make_job(struct lh_session *session,
                        const struct lh_session_config *config,
                        struct lh_errinfo *info)
 {
-    if (config->params->is_client && config->request == NULL)
+    if (config->params->is_client && config->request == NULL) {
+        session->inbox = malloc(sizeof *session->inbox);
+        if (session->inbox == NULL)
+            return lh_fail(info, LH_E_NOMEM, 32, "no memory for the session");
+        lh_inbox_init(session->inbox);
         return 0;
+    }
     session->job_events = (struct lh_job_events){pass_problem, pass_file, on_job_finished};
     session->host = (struct lh_job_host){
         .channel = &session->channel,
@@ -253,6 +274,7 @@ lh_err lh_session_init(struct lh_session *session,
                                    .events = config->events,
                                    .user = config->user,
                                    .is_client = config->params->is_client,
+                                   .began = now,
                                    .heard_at = now};
     err = lh_pipe_lane_init(&session->pipe, config->loop, config->pipe_in, config->pipe_out, info);
     if (err == 0)
@@ -297,6 +319,8 @@ void lh_session_fini(struct lh_session *session)
     session->transport = NULL;
     lh_job_free(session->job);
     session->job = NULL;
+    free(session->inbox);
+    session->inbox = NULL;
 }
 
 // --- Running ---
@@ -317,6 +341,29 @@ static void listen_for_life(struct lh_session *session, lh_ns now)
         session->heard_packets = packets;
         session->heard_at = now;
     }
+}
+
+// When nobody has asked for anything, the client checks the connection: which way UDP fails it can
+// only learn from us.
+static void tell_udp(struct lh_session *session, lh_ns now)
+{
+    struct lh_message message = {.type = LH_MESSAGE_UDP_HEARD};
+    struct lh_lane_stats stats;
+    uint8_t bytes[64];
+    struct lh_writer writer = lh_writer_of(bytes, sizeof bytes);
+    struct lh_job_status status;
+
+    if (session->is_udp_told || session->is_client || now < session->began + LH_UDP_TELL_AFTER)
+        return;
+    session->is_udp_told = true;
+    lh_job_status(session->job, &status);
+    if (status.started || !session->has_udp)
+        return;
+    lh_transport_lane_stats(session->transport, LH_LANE_UDP, &stats);
+    message.as.udp_heard = stats.packets_received;
+    lh_message_write(&writer, &message);
+    lh_err err = lh_transport_stream_write(session->transport, bytes, lh_writer_used(&writer));
+    (void)err; // it cannot be full: nothing was written before; a closed session needs no news
 }
 
 static void check_orphan(struct lh_session *session, lh_ns now)
@@ -348,6 +395,7 @@ lh_ns lh_session_turn(struct lh_session *session, lh_ns now)
 
     if (session->has_udp)
         lh_udp_lane_on_deadline(&session->udp, now);
+    tell_udp(session, now);
     if (lh_transport_next_deadline(session->transport) <= now)
         lh_transport_on_deadline(session->transport, now);
     if (session->has_udp)
@@ -363,6 +411,8 @@ lh_ns lh_session_turn(struct lh_session *session, lh_ns now)
     deadline = lh_transport_next_deadline(session->transport);
     if (session->has_udp)
         deadline = lh_ns_min(deadline, lh_udp_lane_next_deadline(&session->udp));
+    if (!session->is_udp_told && !session->is_client)
+        deadline = lh_ns_min(deadline, session->began + LH_UDP_TELL_AFTER);
     if (session->is_closing || session->orphaned_since != 0)
         deadline = lh_ns_min(deadline, now + 100 * LH_MS);
     return deadline;

@@ -15,6 +15,7 @@
 #include "base/err.h"
 #include "base/time.h"
 #include "control/hello.h"
+#include "job/inbox.h"
 #include "run/loop.h"
 #include "run/pipe_lane.h"
 #include "run/udp_lane.h"
@@ -27,6 +28,10 @@
 // without hearing anything (the other side was killed).
 #define LH_ORPHAN_MAX    (120 * LH_SECOND)
 #define LH_ORPHAN_SILENT (3 * LH_SECOND)
+
+// A server that was asked for nothing by then tells the client (which checks) what UDP brought
+// here.
+#define LH_UDP_TELL_AFTER (1500 * LH_MS)
 
 enum lh_session_end {
     LH_SESSION_RUNNING,
@@ -84,8 +89,13 @@ struct lh_session {
     struct lh_job_counts counts;
     int close_code;
     char reason[LH_REASON_MAX + 1]; // from the verdict or the peer; not escaped
-    lh_ns orphaned_since;           // lane 0 died; 0 = it lives
-    lh_ns heard_at;                 // last authenticated packet
+    lh_ns began;
+    bool is_udp_told;       // server: the client of a check knows what UDP brought here
+    struct lh_inbox *inbox; // client without a job: reads what the server tells; owned
+    bool is_udp_known;      // client without a job: the server told
+    uint64_t udp_heard;     // packets of ours that reached it over UDP
+    lh_ns orphaned_since;   // lane 0 died; 0 = it lives
+    lh_ns heard_at;         // last authenticated packet
     uint64_t heard_packets;
 };
 

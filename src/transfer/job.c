@@ -338,6 +338,8 @@ static lh_err on_message(void *ctx, const struct lh_message *message)
         return on_source(job, &message->as.source);
     case LH_MESSAGE_JOB_READY:
         return on_ready(job, &message->as.job_ready);
+    case LH_MESSAGE_UDP_HEARD:
+        return LH_OK; // news for a check (run/check.c); the transport knows better by now
     case LH_MESSAGE_JOB_END:
         if (message->as.job_end.code != 0)
             return on_peer_stopped(job, &message->as.job_end);

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trees and files both ways, the destination rule, what is skipped, what fails and how it is said."""
 import os
+import socket
+import stat
 import subprocess
 import sys
 import time
@@ -191,6 +193,79 @@ def test_check_reports_udp_and_versions():
         _, out, err = place.run("--check", "host")
         h.assert_in("UDP: works", out + err)
         h.assert_in("lhserver", out + err)
+
+
+def block_udp(rule):
+    """Drops UDP as `rule` says, until the returned function is called."""
+    if os.geteuid() != 0:
+        raise h.Skip("needs root to block UDP")
+    subprocess.run(["nft", "add table inet lhtest; add chain inet lhtest in "
+                    "{ type filter hook input priority 0 ; }; add rule inet lhtest in udp %s drop" % rule], check=True)
+    return lambda: subprocess.run(["nft", "delete table inet lhtest"], check=True)
+
+
+def test_check_names_the_direction_in_which_udp_is_blocked():
+    for rule, there in (("dport 33001", "UDP to the server: blocked"), ("sport 33001", "UDP back: blocked")):
+        unblock = block_udp(rule)
+        try:
+            with h.Place() as place:
+                _, out, err = place.run("--check", "host", expect=1)
+                h.assert_in(there, out + err)
+                h.assert_in("error 14", err)
+        finally:
+            unblock()
+
+
+def test_with_udp_blocked_the_transfer_completes_over_ssh_and_says_so():
+    unblock = block_udp("dport 33001")
+    try:
+        with h.Place() as place:
+            h.make_tree(os.path.join(place.local, "tree"), files=50, large=2)
+            _, out, err = place.run("-d", "tree", "host:up")
+            h.assert_same(os.path.join(place.local, "tree"), os.path.join(place.remote, "up/tree"))
+            h.assert_in("open UDP/33001", out + err)
+    finally:
+        unblock()
+
+
+class SystemLog:
+    """A /dev/log of our own, in this test's private mount namespace."""
+
+    def __enter__(self):
+        if os.geteuid() != 0:
+            raise h.Skip("needs root for a /dev/log of its own")
+        subprocess.run(["mount", "-t", "tmpfs", "none", "/dev"], check=True)
+        for name, minor in (("null", 3), ("zero", 5), ("random", 8), ("urandom", 9)):
+            os.mknod("/dev/" + name, 0o666 | stat.S_IFCHR, os.makedev(1, minor))
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.socket.bind("/dev/log")
+        self.socket.settimeout(5)
+        return self
+
+    def __exit__(self, *exc):
+        self.socket.close()
+        subprocess.run(["umount", "-l", "/dev"], check=True)
+
+    def lines(self, last):
+        found = []
+        while not found or last not in found[-1]:
+            found.append(self.socket.recv(8192).decode("utf8", "replace"))
+        return found
+
+
+def test_the_server_logs_a_line_when_a_session_starts_and_one_when_it_stops():
+    with SystemLog() as log, h.Place() as place:
+        h.write(os.path.join(place.local, "tree", "file"), h.incompressible(100000, 1))
+        place.env["LH_FAKE_CONNECTION"] = "203.0.113.9 50000 127.0.0.1 33001"
+        place.run("-d", "tree", "host:up")
+        lines = [line for line in log.lines("session stop") if "session" in line]
+        assert len(lines) == 2, lines
+        for line in lines:
+            h.assert_in("address=203.0.113.9", line)
+            h.assert_in("user=root", line)
+        h.assert_in("session start", lines[0])
+        for part in ("result=complete", "files=1 ", "bytes=100000 ", "lane=udp"):
+            h.assert_in(part, lines[1])
 
 
 if __name__ == "__main__":
