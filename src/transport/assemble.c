@@ -333,8 +333,10 @@ static size_t next_packet(struct packet *packet, struct lh_batch *batch, size_t 
 
 static void note_limits(struct lh_transport *transport, struct lh_lane *lane, lh_ns now)
 {
-    if (lane->state != LH_LANE_UP)
+    if (lane->state != LH_LANE_UP) {
+        lane->app_limited_pn = lane->sent.next; // nothing but probes so far
         return;
+    }
     bool idle = !lh_session_has_data_for(transport, lane);
     bool could = lh_lane_window(lane) > 0 && lane->pacer.credit > 0;
     if (idle && could)

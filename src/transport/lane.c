@@ -201,6 +201,11 @@ static void sample(struct lh_lane *lane,
     uint64_t since = 0;
     out->rate_sample = lh_rate_add(&lane->rate, &point, lh_rtt_min(&lane->rtt), &since);
     out->rate_is_app_limited = lane->app_limited_pn > since;
+    if (out->rate_sample == 0)
+        return;
+    out->rate_recent = lh_rate_over(&lane->rate, lh_rtt_min(&lane->rtt) / 4, &since);
+    if (lane->app_limited_pn > since)
+        out->rate_recent = 0;
 }
 
 static void
