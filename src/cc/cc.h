@@ -38,8 +38,9 @@ struct lh_cc_feedback {
     uint64_t rate_sample;
     bool rate_is_app_limited; // the sample was limited by us, not by the path: never lowers the
                               // model
-    lh_ns rtt_sample;         // 0 = none
-    lh_ns rtt_min;            // lowest of the last 10 s
+    uint64_t rate_recent; // the same over at least a quarter of an RTT; 0 = none, or limited by us
+    lh_ns rtt_sample;     // 0 = none
+    lh_ns rtt_min;        // lowest of the last 10 s
     lh_ns rtt_smoothed;
     lh_ns queue_delay;   // one-way delay above its 10 s minimum, by the receiver's clock
     uint64_t ce_packets; // newly marked CE

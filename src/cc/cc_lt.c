@@ -77,6 +77,7 @@
 #define STARTUP_ROUNDS_MIN 3u // what jitter does to the queue must be known first
 #define FLAT_ROUNDS        3u
 #define STARTUP_LOSS       100000u // ppm above the worst round before
+#define UP_ROUNDS          3u      // until growth shows: a round trip, one for the mean, one to act
 #define CASCADE_INTERVALS  3u
 #define EXCESS_INTERVALS   3u
 #define TARGET_DOUBLINGS   4u // startup begins at target / 2^4
@@ -114,10 +115,12 @@ struct lt_state {
     uint32_t phase_rounds;
     uint64_t initial_rate;
     uint64_t bw[2];           // highest of the last cycle and of this one; 0 = none
+    uint64_t bw_recent;       // startup: highest over a quarter of a round trip
     uint64_t bw_short;        // bound since the last congestion, UINT64_MAX = none
     uint64_t inflight_long;   // the same for the window, from congestion in `up`
     uint64_t grown_bw;        // what bw must exceed to count as growth
     uint32_t grown_intervals; // up: intervals with growth
+    uint32_t grown_round;     // and when the last of them ended
     uint32_t flat_rounds;     // startup: rounds without growth
     uint32_t excess_run;      // intervals on end with excess losses
     lh_ns rtt_min;            // 0 = unknown
@@ -140,6 +143,8 @@ static_assert(sizeof(struct lt_state) <= LH_CC_STATE_MAX, "LH_CC_STATE_MAX is to
 static uint64_t lt_bw(const struct lt_state *lt)
 {
     uint64_t bw = LH_MAX(lt->bw[0], lt->bw[1]);
+    if (lt->phase == LT_STARTUP)
+        bw = LH_MAX(bw, lt->bw_recent); // a whole round trip's mean lags behind the growth
     if (bw == 0)
         bw = lt->initial_rate;
     return LH_MIN(bw, lt->bw_short);
@@ -214,6 +219,7 @@ static void lt_enter_cruise(struct lt_state *lt, lh_ns now)
 static void lt_enter_startup(struct lt_state *lt, lh_ns now)
 {
     lt->grown_bw = 0;
+    lt->bw_recent = 0;
     lt->flat_rounds = 0;
     lt->queue_base = lt->queue_round = LH_MAX(lt_queue_standing(lt), lt->queue_base);
     lt_enter(lt, LT_STARTUP, now);
@@ -230,7 +236,7 @@ static void lt_enter_up(struct lt_state *lt, lh_ns now)
     }
     lt->bw_short = UINT64_MAX;
     lt->inflight_long = UINT64_MAX;
-    lt->grown_intervals = 0;
+    lt->grown_intervals = lt->grown_round = 0;
     lt->queue_base = lt_queue_standing(lt);
     lt_enter(lt, LT_UP, now);
 }
@@ -332,12 +338,14 @@ lt_on_congestion(struct lt_state *lt, const struct lt_interval *seen, uint64_t i
 static void lt_note_rate(struct lt_state *lt, const struct lh_cc_feedback *feedback)
 {
     uint64_t rate = feedback->rate_sample;
+    if (lt->phase == LT_STARTUP)
+        lt->bw_recent = LH_MAX(lt->bw_recent, feedback->rate_recent);
     if (rate == 0)
         return;
     bool is_limited = feedback->rate_is_app_limited || feedback->window_limited;
     if (is_limited)
         lt->interval.is_limited = true;
-    if (is_limited && rate <= LH_MAX(lt->bw[0], lt->bw[1]))
+    if (is_limited && rate <= lt_bw(lt))
         return;
     lt->interval.rate_sum += rate;
     lt->interval.rates++;
@@ -375,10 +383,12 @@ static void lt_up_interval(struct lt_state *lt, lh_ns now)
         return; // what comes back was sent before
     if (lt->bw[1] >= lt->grown_bw / 100 * 105) {
         lt->grown_bw = lt->bw[1];
+        lt->grown_round = lt->phase_rounds;
         if (++lt->grown_intervals >= CASCADE_INTERVALS)
             lt_enter_startup(lt, now);
-    } else if (lt->phase_rounds >= 3)
+    } else if (lt->phase_rounds >= lt->grown_round + UP_ROUNDS) {
         lt_enter(lt, LT_DOWN, now);
+    }
 }
 
 static void lt_end_interval(struct lt_state *lt, const struct lh_cc_feedback *feedback)

@@ -76,6 +76,7 @@ struct sim_end_config {
     uint32_t block_max;
     uint64_t receive_budget;
     uint8_t epoch_shift;
+    lh_ns rtt_hint; // what the set-up over SSH would have measured
     bool has_udp, has_ssh;
 };
 

@@ -7,7 +7,8 @@
 #include "base/assert.h"
 #include "base/math.h"
 
-#define PPM 1000000u
+#define PPM        1000000u
+#define BURST_ENDS (50 * LH_MS)
 
 void sim_link_init(struct sim_link *link,
                    const struct sim_link_config *config,
@@ -105,9 +106,12 @@ static bool is_out(const struct sim_link *link, lh_ns now)
     return false;
 }
 
-static bool is_lost(struct sim_link *link)
+static bool is_lost(struct sim_link *link, lh_ns now)
 {
     const struct sim_link_config *config = &link->config;
+    if (now > link->last_seen + BURST_ENDS)
+        link->is_bad = false; // a run of losses is over by itself, not by sending into it
+    link->last_seen = now;
     if (config->burst_ppm > 0) {
         // Mean length L of the bad state and share p of it fix both transitions.
         uint64_t stay = config->burst_packets;
@@ -173,7 +177,7 @@ void sim_link_send(struct sim_link *link, const uint8_t *data, size_t len, uint3
         link->dropped_outage++;
     else if (!enqueue(link, ip_len, now))
         link->dropped_queue++;
-    else if (is_lost(link))
+    else if (is_lost(link, now))
         link->dropped_loss++;
     else
         deliver(link, data, len, path);

@@ -48,6 +48,7 @@ struct sim_link {
     lh_ns free_at;      // when the bottleneck has sent all it holds
     lh_ns last_arrival; // jitter keeps the order
     bool is_bad;        // Gilbert-Elliott
+    lh_ns last_seen;    // a packet
     struct sim_packet *heap;
     size_t count, room;
     uint64_t sent, sent_bytes, dropped_queue, dropped_loss, dropped_mtu, dropped_outage, corrupted,

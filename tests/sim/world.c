@@ -456,6 +456,7 @@ static void world_init(struct world *world,
         .receive_budget =
             scenario->receive_budget != 0 ? scenario->receive_budget : (uint64_t)64 << 20,
         .epoch_shift = scenario->epoch_shift != 0 ? scenario->epoch_shift : LH_EPOCH_SHIFT,
+        .rtt_hint = scenario->up.delay + scenario->down.delay,
         .has_udp = true,
         .has_ssh = scenario->pipe.rate > 0,
     };

@@ -124,14 +124,14 @@ static inline void toy_send(struct toy_link *link)
     }
 }
 
-// The rate over the last round trip, and at least four reports.
-static inline uint64_t toy_rate(const struct toy_link *link)
+// The rate over a span of time, and at least four reports.
+static inline uint64_t toy_rate(const struct toy_link *link, lh_ns over)
 {
     uint64_t last = link->reports_count - 1;
     for (uint64_t back = 4; back <= LH_MIN(last, TOY_REPORTS - 1); back++) {
         lh_ns span = link->reports[last % TOY_REPORTS].time -
                      link->reports[(last - back) % TOY_REPORTS].time;
-        if (span < link->rtt)
+        if (span < over)
             continue;
         uint64_t bytes = link->reports[last % TOY_REPORTS].delivered -
                          link->reports[(last - back) % TOY_REPORTS].delivered;
@@ -185,7 +185,8 @@ static inline void toy_feedback(struct toy_link *link)
 
     feedback.inflight = link->inflight;
     feedback.delivered = link->delivered;
-    feedback.rate_sample = toy_rate(link);
+    feedback.rate_sample = toy_rate(link, link->rtt);
+    feedback.rate_recent = link->was_app_limited ? 0 : toy_rate(link, link->rtt / 4);
     feedback.rate_is_app_limited = link->was_app_limited;
     feedback.rtt_sample = link->packets[last].arrived - link->packets[last].sent + link->rtt / 2;
     feedback.rtt_min = link->rtt;
