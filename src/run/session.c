@@ -22,6 +22,7 @@
 
 #define DISK_THREADS 2
 #define LINGER_MAX   LH_SECOND
+#define FLUSH_MAX    (3 * LH_SECOND) // for the last words of a job
 
 // --- The job's channel is the transport ---
 
@@ -160,8 +161,11 @@ static void on_job_finished(void *user, const struct lh_job_verdict *verdict)
     memcpy(session->reason, verdict->text, len);
     session->reason[len] = '\0';
     session->events->on_finished(session->user, verdict);
-    // A server waits for the client's CLOSE, unless it is the server that cannot go on.
-    if (session->is_client || verdict->err != 0)
+    // What the job said last must arrive before CLOSE, which ends everything; a server waits for
+    // that CLOSE, unless it is the server that cannot go on.
+    if (verdict->err == 0)
+        session->close_by = lh_loop_now(session->loop) + FLUSH_MAX;
+    else
         lh_session_close(session, verdict->code, session->reason, lh_loop_now(session->loop));
 }
 
@@ -405,12 +409,17 @@ lh_ns lh_session_turn(struct lh_session *session, lh_ns now)
         listen_for_life(session, now);
         check_orphan(session, now);
     }
+    if (session->is_client && session->close_by != 0 &&
+        (now >= session->close_by || lh_transport_is_flushed(session->transport)))
+        lh_session_close(session, session->verdict_code, session->reason, now);
     if (session->is_closing && has_lingered(session, now))
         session->end = session->is_finished ? LH_SESSION_FINISHED : LH_SESSION_CLOSED;
 
     deadline = lh_transport_next_deadline(session->transport);
     if (session->has_udp)
         deadline = lh_ns_min(deadline, lh_udp_lane_next_deadline(&session->udp));
+    if (session->is_client && session->close_by != 0)
+        deadline = lh_ns_min(deadline, session->close_by);
     if (!session->is_udp_told && !session->is_client)
         deadline = lh_ns_min(deadline, session->began + LH_UDP_TELL_AFTER);
     if (session->is_closing || session->orphaned_since != 0)

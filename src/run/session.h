@@ -84,6 +84,7 @@ struct lh_session {
     bool is_closing; // CLOSE is under way
     lh_ns closing_since;
     bool is_finished; // the verdict is there
+    lh_ns close_by;   // when the client closes at the latest once it is; 0 = not yet
     uint16_t verdict_code;
     bool verdict_resumable;
     struct lh_job_counts counts;
