@@ -59,7 +59,7 @@ static lh_err fail(struct lh_hello *hello, enum lh_hello_why why, uint16_t tag)
         [LH_HELLO_NOISE] = LH_E_LIMIT,      [LH_HELLO_SYNTAX] = LH_E_PROTO,
         [LH_HELLO_ROLE] = LH_E_PROTO,       [LH_HELLO_VERSION] = LH_E_VERSION,
         [LH_HELLO_CRITICAL] = LH_E_VERSION, [LH_HELLO_AEAD] = LH_E_VERSION,
-        [LH_HELLO_DIGEST] = LH_E_VERSION,   [LH_HELLO_REFUSED] = LH_E_CANCELED,
+        [LH_HELLO_DIGEST] = LH_E_VERSION,   [LH_HELLO_REFUSED] = LH_E_INVALID,
     };
 
     hello->state = STATE_FAILED;

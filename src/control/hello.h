@@ -135,7 +135,7 @@ void lh_hello_fini(struct lh_hello *hello); // wipes secrets; harmless twice
 //   now
 //             calls lh_hello_answer or lh_hello_refuse.
 //   LH_AGAIN  more bytes are needed
-//   LH_E_VERSION (nothing in common), LH_E_PROTO, LH_E_LIMIT (noise), LH_E_CANCELED (refused by the
+//   LH_E_VERSION (nothing in common), LH_E_PROTO, LH_E_LIMIT (noise), LH_E_INVALID (refused by the
 //             server): failed for good; lh_hello_failure says why. A server then has output that
 //             tells the client, to be sent before closing.
 lh_err

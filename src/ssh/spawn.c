@@ -44,6 +44,7 @@ struct lh_ssh {
     unsigned connections; // made so far
     size_t seen_before;   // keys noted by earlier connections
     bool retry_helps;
+    bool messages_ended;
     size_t messages_len; // kept in `messages`
     char messages[LH_SSH_MESSAGES_MAX + 1];
     char chunk[4096]; // what lh_ssh_messages_ready hands out
@@ -108,6 +109,7 @@ static lh_err connect_once(struct lh_ssh *ssh, struct lh_errinfo *info)
     if (err != 0)
         return lh_fail(info, err, 12, "out of memory");
     ssh->messages_len = 0;
+    ssh->messages_ended = false;
     ssh->connections++;
     err = lh_child_start(ssh->args.argv, envp, &ssh->child, info);
     free(envp);
@@ -211,7 +213,7 @@ int lh_ssh_output_fd(const struct lh_ssh *ssh)
 
 int lh_ssh_messages_fd(const struct lh_ssh *ssh)
 {
-    return ssh->child.messages;
+    return ssh->messages_ended ? -1 : ssh->child.messages;
 }
 
 int lh_ssh_askpass_fd(const struct lh_ssh *ssh)
@@ -261,7 +263,7 @@ lh_err lh_ssh_messages_ready(struct lh_ssh *ssh, const char **out_text, size_t *
 
     *out_text = ssh->chunk;
     *out_len = 0;
-    if (ssh->child.messages < 0)
+    if (ssh->messages_ended)
         return LH_EOF;
     got = read(ssh->child.messages, ssh->chunk, sizeof ssh->chunk);
     if (got > 0) {
@@ -275,7 +277,7 @@ lh_err lh_ssh_messages_ready(struct lh_ssh *ssh, const char **out_text, size_t *
     }
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return 0;
-    lh_child_close_fd(&ssh->child.messages);
+    ssh->messages_ended = true; // closed with the rest: a poll set may still hold it
     return LH_EOF;
 }
 

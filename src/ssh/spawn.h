@@ -63,9 +63,12 @@ int lh_ssh_askpass_fd(const struct lh_ssh *ssh);  // read: lh_ssh_askpass_ready 
 // Closes our end of lhserver's standard input (end of stream).
 void lh_ssh_end_input(struct lh_ssh *ssh);
 
-// Keeps what ssh says for the explanation of a failure. `*out_text` (`*out_len` bytes, 0 = nothing
-// new, valid until the next call, not escaped) is what just came, for -v. LH_EOF: remove the
-// descriptor from the poll set; it is closed. 0 otherwise.
+// Keeps what ssh says for the explanation of a failure. To be called as long as ssh runs, also
+// after the login: ssh that cannot get rid of its messages stops moving data. `*out_text`
+// (`*out_len` bytes, 0 = nothing new, valid until the next call, not escaped) is what just came,
+// for -v. LH_EOF: there will be no more; remove the descriptor from the poll set
+// (lh_ssh_messages_fd gives -1 from now on; it is closed by lh_ssh_again, _why or _close). 0
+// otherwise.
 lh_err
 lh_ssh_messages_ready(struct lh_ssh *ssh, const char **out_text, size_t *out_len) LH_MUST_CHECK;
 

@@ -244,15 +244,28 @@ def test_a_program_that_talks_nonsense_ends_with_an_error():
     assert_in("did not answer as lhserver does", line)
 
 
+def octal(data):
+    return "".join("\\%03o" % byte for byte in data)
+
+
 def test_a_newer_server_names_both_versions_and_whom_to_upgrade():
     with open(GOLDEN) as file:
         lines = dict(line.split() for line in file if not line.startswith("#"))
     hello = bytearray.fromhex(lines["server"])
     hello[11:13] = 2, 3 # behind magic, length and role: the range of major versions
-    octal = "".join("\\%03o" % byte for byte in hello)
-    line = with_other_server("#!/bin/sh\nprintf '%s'\nexec cat > /dev/null\n" % octal, "-d", small_tree(), target("x"),
-                             code=1)
+    line = with_other_server("#!/bin/sh\nprintf '%s'\nexec cat > /dev/null\n" % octal(hello), "-d", small_tree(),
+                             target("x"), code=1)
     assert_in("this side speaks 1 to 1, the other 2 to 3; upgrade longhaul on this side", line)
+
+
+def test_a_refusal_by_the_server_is_told_in_its_words():
+    words = b"closed for \x1b[31mmaintenance"
+    body = bytes([1, 1, 1, 0]) + bytes(8) + bytes([13, 0x80, 1 + len(words), 0, 8]) + words
+    hello = b"\x89LHCP\r\n\x1a" + bytes([len(body), 0]) + body
+    line = with_other_server("#!/bin/sh\nprintf '%s'\nexec cat > /dev/null\n" % octal(hello), "-d", small_tree(),
+                             target("x"), code=1)
+    assert_in("the server refused the session: closed for ", line)
+    assert_in("maintenance", line)
 
 
 def test_login_noise_is_skipped():

@@ -162,7 +162,7 @@ static void client_wish_decides_between_common_ciphers(void **state)
         }
         check_err(err, LH_E_VERSION);
         check_int(lh_hello_failure(&server)->why, LH_HELLO_AEAD);
-        check_err(deliver(&server, &client, 4096), LH_E_CANCELED);
+        check_err(deliver(&server, &client, 4096), LH_E_INVALID);
         check_int(lh_hello_failure(&client)->why, LH_HELLO_REFUSED);
         check_int(lh_hello_failure(&client)->peer_why, LH_HELLO_AEAD);
     }
@@ -464,7 +464,7 @@ static void a_refusal_brings_the_servers_words(void **state)
     lh_hello_init(&server, LH_ROLE_SERVER, &have);
     check_ok(deliver(&client, &server, 4096));
     lh_hello_refuse(&server, text);
-    check_err(deliver(&server, &client, 3), LH_E_CANCELED);
+    check_err(deliver(&server, &client, 3), LH_E_INVALID);
     check_int(lh_hello_failure(&client)->why, LH_HELLO_REFUSED);
     check_uint(strlen(lh_hello_failure(&client)->text), LH_REASON_MAX);
 }
