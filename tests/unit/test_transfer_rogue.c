@@ -8,247 +8,137 @@
 
 #include "base/cleanup.h"
 #include "check.h"
-#include "file/digest.h"
-#include "transfer/receiver_internal.h"
-#include "transfer_pair.h"
-
-#define BLOCK         65536u
-#define TEXT(literal) ((struct lh_text){.data = (literal), .len = sizeof(literal) - 1})
-#define MESSAGE(kind, member, ...)                                                                 \
-    (&(struct lh_message){.type = LH_MESSAGE_##kind, .as.member = {__VA_ARGS__}})
-
-struct fixture {
-    char *root;
-    char to[256], from[256];
-    struct pair pair;
-};
-
-static void say(struct pair_end *to, const struct lh_message *message)
-{
-    static uint8_t bytes[LH_MESSAGE_MAX];
-    struct lh_writer writer = lh_writer_of(bytes, sizeof bytes);
-    lh_message_write(&writer, message);
-    assert_false(writer.bad);
-    pair_inject_stream(to, bytes, lh_writer_used(&writer));
-}
-
-// --- A rogue sender against the receiver
-// ---------------------------------------------------------------
-
-#define DIR_ID     0
-#define SMALL_ID   1 // 5 bytes
-#define LARGE_ID   2 // LARGE_SIZE bytes, 3 blocks and a bit
-#define EMPTY_ID   3
-#define LARGE_SIZE (5 * (uint64_t)BLOCK + 10)
-#define NEXT_ID    4
-
-static void
-say_entry(struct pair_end *to, uint32_t id, uint8_t kind, uint64_t size, struct lh_text name)
-{
-    say(to, MESSAGE(ENTRY, entry, .id = id, .kind = kind, .size = size, .mode = 0755, .name = name,
-                    .parent_kind = id == 0 ? LH_PARENT_SOURCE : LH_PARENT_ENTRY));
-}
-
-static void settle(struct fixture *fixture)
-{
-    pair_loop(&fixture->pair);
-}
-
-static void start(struct fixture *fixture, enum lh_job_direction direction, const char *dest)
-{
-    struct pair_options options = {.seed = 1};
-    struct pair_end *server = &fixture->pair.server;
-    pair_fini(&fixture->pair);
-    pair_init(&fixture->pair, &options);
-    check_ok(lh_job_new_server(&server->host, &server->job, NULL));
-    lh_job_start(server->job);
-    say(server, MESSAGE(JOB, job, .direction = (uint8_t)direction, .flags = LH_JOB_MAKE_DIRECTORY,
-                        .block_log2 = 16, .source_count = 1, .dest = {dest, strlen(dest)}));
-}
-
-// A job to receive, with a directory and three files announced and asked for.
-static struct pair_end *receiver(struct fixture *fixture)
-{
-    struct pair_end *server = &fixture->pair.server;
-    start(fixture, LH_JOB_UPLOAD, fixture->to);
-    say(server, MESSAGE(SOURCE, source, .path = TEXT("x"), .name = TEXT("x")));
-    settle(fixture);
-    say_entry(server, DIR_ID, LH_ENTRY_DIRECTORY, 0, TEXT(""));
-    say_entry(server, SMALL_ID, LH_ENTRY_FILE, 5, TEXT("small"));
-    say_entry(server, LARGE_ID, LH_ENTRY_FILE, LARGE_SIZE, TEXT("large"));
-    say_entry(server, EMPTY_ID, LH_ENTRY_FILE, 0, TEXT("empty"));
-    settle(fixture);
-    assert_false(server->finished);
-    return server;
-}
-
-static void send_block(struct pair_end *to, uint32_t id, uint32_t index, size_t len, bool good)
-{
-    static uint8_t block[LH_BLOCK_FILE_HEADER + BLOCK + 1];
-    struct lh_digest digest;
-    memset(block, 'b', sizeof block);
-    lh_digest_block(block + LH_BLOCK_FILE_HEADER, len, &digest);
-    digest.bytes[3] ^= !good;
-    struct lh_block_item item = {.id = id, .length = (uint32_t)len};
-    memcpy(item.digest, digest.bytes, sizeof item.digest);
-    lh_block_write_file(block, &item, index);
-    pair_inject_block(to, block, LH_BLOCK_FILE_HEADER + len);
-}
-
-static void
-send_bundle(struct pair_end *to, const uint32_t *ids, size_t count, size_t len, bool good)
-{
-    uint8_t block[1024];
-    struct lh_block_item items[8] = {0};
-    struct lh_digest digest;
-    memset(block, 's', sizeof block);
-    lh_digest_block(block, len, &digest);
-    digest.bytes[3] ^= !good;
-    for (size_t i = 0; i < count; i++) {
-        items[i] = (struct lh_block_item){.id = ids[i], .length = (uint32_t)len};
-        memcpy(items[i].digest, digest.bytes, sizeof digest.bytes);
-    }
-    lh_bundle_write(block, items, count);
-    pair_inject_block(to, block, lh_bundle_header_len(count) + count * len);
-}
-
-static void end_file(struct pair_end *to, uint32_t id, uint8_t status, uint32_t blocks)
-{
-    say(to, MESSAGE(FILE_END, file_end, .id = id, .status = status, .blocks_sent = blocks));
-}
+#include "transfer_rogue.h"
 
 static void name_up(struct pair_end *to)
 {
-    say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, TEXT(".."));
+    rogue_say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, TEXT(".."));
 }
 static void name_dot(struct pair_end *to)
 {
-    say_entry(to, NEXT_ID, LH_ENTRY_DIRECTORY, 0, TEXT("."));
+    rogue_say_entry(to, NEXT_ID, LH_ENTRY_DIRECTORY, 0, TEXT("."));
 }
 static void name_empty(struct pair_end *to)
 {
-    say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, TEXT(""));
+    rogue_say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, TEXT(""));
 }
 static void name_path(struct pair_end *to)
 {
-    say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, TEXT("../../canary"));
+    rogue_say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, TEXT("../../canary"));
 }
 static void name_absolute(struct pair_end *to)
 {
-    say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, TEXT("/tmp/canary"));
+    rogue_say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, TEXT("/tmp/canary"));
 }
 static void name_nul(struct pair_end *to)
 {
-    say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, TEXT("a\0b"));
+    rogue_say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, TEXT("a\0b"));
 }
 static void name_long(struct pair_end *to)
 {
     char name[LH_NAME_MAX + 1];
     memset(name, 'n', sizeof name);
-    say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, (struct lh_text){name, sizeof name});
+    rogue_say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, (struct lh_text){name, sizeof name});
 }
 static void name_for_a_source(struct pair_end *to)
 {
-    say(to, MESSAGE(ENTRY, entry, .id = NEXT_ID, .name = TEXT("other")));
+    rogue_say(to, MESSAGE(ENTRY, entry, .id = NEXT_ID, .name = TEXT("other")));
 }
 static void parent_unknown(struct pair_end *to)
 {
-    say(to, MESSAGE(ENTRY, entry, .id = NEXT_ID, .parent_kind = LH_PARENT_ENTRY, .parent = 3,
-                    .name = TEXT("n")));
+    rogue_say(to, MESSAGE(ENTRY, entry, .id = NEXT_ID, .parent_kind = LH_PARENT_ENTRY, .parent = 3,
+                          .name = TEXT("n")));
 }
 static void parent_a_file(struct pair_end *to)
 {
-    say(to, MESSAGE(ENTRY, entry, .id = NEXT_ID, .parent_kind = LH_PARENT_ENTRY, .parent = SMALL_ID,
-                    .name = TEXT("n")));
+    rogue_say(to, MESSAGE(ENTRY, entry, .id = NEXT_ID, .parent_kind = LH_PARENT_ENTRY,
+                          .parent = SMALL_ID, .name = TEXT("n")));
 }
 static void source_unknown(struct pair_end *to)
 {
-    say(to, MESSAGE(ENTRY, entry, .id = NEXT_ID, .parent = 1));
+    rogue_say(to, MESSAGE(ENTRY, entry, .id = NEXT_ID, .parent = 1));
 }
 static void source_twice(struct pair_end *to)
 {
-    say(to, MESSAGE(ENTRY, entry, .id = NEXT_ID, .kind = LH_ENTRY_DIRECTORY));
+    rogue_say(to, MESSAGE(ENTRY, entry, .id = NEXT_ID, .kind = LH_ENTRY_DIRECTORY));
 }
 static void id_repeated(struct pair_end *to)
 {
-    say_entry(to, SMALL_ID, LH_ENTRY_FILE, 5, TEXT("n"));
+    rogue_say_entry(to, SMALL_ID, LH_ENTRY_FILE, 5, TEXT("n"));
 }
 static void id_skipped(struct pair_end *to)
 {
-    say_entry(to, NEXT_ID + 1, LH_ENTRY_FILE, 5, TEXT("n"));
+    rogue_say_entry(to, NEXT_ID + 1, LH_ENTRY_FILE, 5, TEXT("n"));
 }
 static void again_for_nothing(struct pair_end *to)
 {
-    say(to, MESSAGE(ENTRY, entry, .id = NEXT_ID, .parent_kind = LH_PARENT_ENTRY, .again = 1,
-                    .name = TEXT("n")));
+    rogue_say(to, MESSAGE(ENTRY, entry, .id = NEXT_ID, .parent_kind = LH_PARENT_ENTRY, .again = 1,
+                          .name = TEXT("n")));
 }
 static void size_beyond_all(struct pair_end *to)
 {
-    say_entry(to, NEXT_ID, LH_ENTRY_FILE, INT64_MAX, TEXT("n"));
+    rogue_say_entry(to, NEXT_ID, LH_ENTRY_FILE, INT64_MAX, TEXT("n"));
 }
 static void list_end_with_other_counts(struct pair_end *to)
 {
-    say(to, MESSAGE(LIST_END, list_end, .files = 4, .directories = 1, .bytes = LARGE_SIZE + 5));
-}
-static void list_end(struct pair_end *to)
-{
-    say(to, MESSAGE(LIST_END, list_end, .files = 3, .directories = 1, .bytes = LARGE_SIZE + 5));
+    rogue_say(to,
+              MESSAGE(LIST_END, list_end, .files = 4, .directories = 1, .bytes = LARGE_SIZE + 5));
 }
 static void list_end_twice(struct pair_end *to)
 {
-    list_end(to);
+    rogue_list_end(to);
     assert_false(to->finished);
-    list_end(to);
+    rogue_list_end(to);
 }
 static void entry_after_list_end(struct pair_end *to)
 {
-    list_end(to);
-    say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, TEXT("n"));
+    rogue_list_end(to);
+    rogue_say_entry(to, NEXT_ID, LH_ENTRY_FILE, 5, TEXT("n"));
 }
 static void block_of_no_file(struct pair_end *to)
 {
-    send_block(to, 77, 0, BLOCK, true);
+    rogue_send_block(to, 77, 0, BLOCK, true);
 }
 static void block_of_a_directory(struct pair_end *to)
 {
-    send_block(to, DIR_ID, 0, BLOCK, true);
+    rogue_send_block(to, DIR_ID, 0, BLOCK, true);
 }
 static void block_of_a_small_file(struct pair_end *to)
 {
-    send_block(to, SMALL_ID, 0, 5, true);
+    rogue_send_block(to, SMALL_ID, 0, 5, true);
 }
 static void block_before_it_was_asked_for(struct pair_end *to)
 {
-    say_entry(to, NEXT_ID, LH_ENTRY_FILE, LARGE_SIZE, TEXT("early"));
-    send_block(to, NEXT_ID, 0, BLOCK, true);
+    rogue_say_entry(to, NEXT_ID, LH_ENTRY_FILE, LARGE_SIZE, TEXT("early"));
+    rogue_send_block(to, NEXT_ID, 0, BLOCK, true);
 }
 static void block_beyond_the_end(struct pair_end *to)
 {
-    send_block(to, LARGE_ID, 6, 10, true);
+    rogue_send_block(to, LARGE_ID, 6, 10, true);
 }
 static void block_too_short(struct pair_end *to)
 {
-    send_block(to, LARGE_ID, 0, BLOCK - 1, true);
+    rogue_send_block(to, LARGE_ID, 0, BLOCK - 1, true);
 }
 static void block_too_long(struct pair_end *to)
 {
-    send_block(to, LARGE_ID, 5, 11, true);
+    rogue_send_block(to, LARGE_ID, 5, 11, true);
 }
 static void block_twice(struct pair_end *to)
 {
-    send_block(to, LARGE_ID, 1, BLOCK, true);
+    rogue_send_block(to, LARGE_ID, 1, BLOCK, true);
     assert_false(to->finished);
-    send_block(to, LARGE_ID, 1, BLOCK, true);
+    rogue_send_block(to, LARGE_ID, 1, BLOCK, true);
 }
 static void block_with_another_digest(struct pair_end *to)
 {
-    send_block(to, LARGE_ID, 1, BLOCK, false);
+    rogue_send_block(to, LARGE_ID, 1, BLOCK, false);
 }
 static void block_after_the_last(struct pair_end *to)
 {
-    send_block(to, LARGE_ID, 0, BLOCK, true);
-    end_file(to, LARGE_ID, LH_FILE_END_FAILED, 1);
-    send_block(to, LARGE_ID, 1, BLOCK, true);
+    rogue_send_block(to, LARGE_ID, 0, BLOCK, true);
+    rogue_end_file(to, LARGE_ID, LH_FILE_END_FAILED, 1);
+    rogue_send_block(to, LARGE_ID, 1, BLOCK, true);
 }
 static void block_of_junk(struct pair_end *to)
 {
@@ -256,96 +146,96 @@ static void block_of_junk(struct pair_end *to)
 }
 static void bundle_of_no_file(struct pair_end *to)
 {
-    send_bundle(to, (uint32_t[]){77}, 1, 5, true);
+    rogue_send_bundle(to, (uint32_t[]){77}, 1, 5, true);
 }
 static void bundle_with_a_directory(struct pair_end *to)
 {
-    send_bundle(to, (uint32_t[]){DIR_ID}, 1, 0, true);
+    rogue_send_bundle(to, (uint32_t[]){DIR_ID}, 1, 0, true);
 }
 static void bundle_of_another_length(struct pair_end *to)
 {
-    send_bundle(to, (uint32_t[]){SMALL_ID}, 1, 6, true);
+    rogue_send_bundle(to, (uint32_t[]){SMALL_ID}, 1, 6, true);
 }
 static void bundle_with_one_file_twice(struct pair_end *to)
 {
-    send_bundle(to, (uint32_t[]){SMALL_ID, SMALL_ID}, 2, 5, true);
+    rogue_send_bundle(to, (uint32_t[]){SMALL_ID, SMALL_ID}, 2, 5, true);
 }
 static void bundle_with_a_large_file(struct pair_end *to)
 {
-    send_bundle(to, (uint32_t[]){LARGE_ID}, 1, 5, true);
+    rogue_send_bundle(to, (uint32_t[]){LARGE_ID}, 1, 5, true);
 }
 static void bundle_with_another_digest(struct pair_end *to)
 {
-    send_bundle(to, (uint32_t[]){SMALL_ID}, 1, 5, false);
+    rogue_send_bundle(to, (uint32_t[]){SMALL_ID}, 1, 5, false);
 }
 static void same_without_have(struct pair_end *to)
 {
     static const struct lh_run run = {0, 1};
-    say(to, MESSAGE(SAME, same, .id = LARGE_ID, .blocks = {1, &run, {0}}));
+    rogue_say(to, MESSAGE(SAME, same, .id = LARGE_ID, .blocks = {1, &run, {0}}));
 }
 static void same_of_a_small_file(struct pair_end *to)
 {
     static const struct lh_run run = {0, 1};
-    say(to, MESSAGE(SAME, same, .id = SMALL_ID, .blocks = {1, &run, {0}}));
+    rogue_say(to, MESSAGE(SAME, same, .id = SMALL_ID, .blocks = {1, &run, {0}}));
 }
 static void end_of_no_file(struct pair_end *to)
 {
-    end_file(to, 77, LH_FILE_END_DIGEST, 0);
+    rogue_end_file(to, 77, LH_FILE_END_DIGEST, 0);
 }
 static void end_of_a_directory(struct pair_end *to)
 {
-    end_file(to, DIR_ID, LH_FILE_END_FAILED, 0);
+    rogue_end_file(to, DIR_ID, LH_FILE_END_FAILED, 0);
 }
 static void end_with_blocks_missing(struct pair_end *to)
 {
-    send_block(to, LARGE_ID, 0, BLOCK, true);
-    end_file(to, LARGE_ID, LH_FILE_END_DIGEST, 1);
+    rogue_send_block(to, LARGE_ID, 0, BLOCK, true);
+    rogue_end_file(to, LARGE_ID, LH_FILE_END_DIGEST, 1);
 }
 static void end_with_fewer_blocks_than_came(struct pair_end *to)
 {
-    send_block(to, LARGE_ID, 0, BLOCK, true);
-    send_block(to, LARGE_ID, 1, BLOCK, true);
-    end_file(to, LARGE_ID, LH_FILE_END_FAILED, 1);
+    rogue_send_block(to, LARGE_ID, 0, BLOCK, true);
+    rogue_send_block(to, LARGE_ID, 1, BLOCK, true);
+    rogue_end_file(to, LARGE_ID, LH_FILE_END_FAILED, 1);
 }
 static void end_with_too_many_blocks(struct pair_end *to)
 {
-    end_file(to, LARGE_ID, LH_FILE_END_FAILED, 7);
+    rogue_end_file(to, LARGE_ID, LH_FILE_END_FAILED, 7);
 }
 static void end_twice(struct pair_end *to)
 {
-    end_file(to, LARGE_ID, LH_FILE_END_FAILED, 3);
+    rogue_end_file(to, LARGE_ID, LH_FILE_END_FAILED, 3);
     assert_false(to->finished);
-    end_file(to, LARGE_ID, LH_FILE_END_FAILED, 3);
+    rogue_end_file(to, LARGE_ID, LH_FILE_END_FAILED, 3);
 }
 static void end_of_a_small_file_that_never_came(struct pair_end *to)
 {
-    end_file(to, SMALL_ID, LH_FILE_END_DIGEST, 0);
+    rogue_end_file(to, SMALL_ID, LH_FILE_END_DIGEST, 0);
 }
 static void end_with_another_digest(struct pair_end *to)
 {
     for (uint32_t i = 0; i < 6; i++)
-        send_block(to, LARGE_ID, i, i == 5 ? 10 : BLOCK, true);
-    end_file(to, LARGE_ID, LH_FILE_END_DIGEST, 6);
+        rogue_send_block(to, LARGE_ID, i, i == 5 ? 10 : BLOCK, true);
+    rogue_end_file(to, LARGE_ID, LH_FILE_END_DIGEST, 6);
 }
 static void job_twice(struct pair_end *to)
 {
-    say(to, MESSAGE(JOB, job, .block_log2 = 16, .source_count = 1, .dest = TEXT("/")));
+    rogue_say(to, MESSAGE(JOB, job, .block_log2 = 16, .source_count = 1, .dest = TEXT("/")));
 }
 static void source_too_many(struct pair_end *to)
 {
-    say(to, MESSAGE(SOURCE, source, .index = 1, .path = TEXT("y"), .name = TEXT("y")));
+    rogue_say(to, MESSAGE(SOURCE, source, .index = 1, .path = TEXT("y"), .name = TEXT("y")));
 }
 static void decide_from_the_sender(struct pair_end *to)
 {
-    say(to, MESSAGE(DECIDE, decide, .decision = LH_DECIDE_SKIP));
+    rogue_say(to, MESSAGE(DECIDE, decide, .decision = LH_DECIDE_SKIP));
 }
 static void have_from_the_sender(struct pair_end *to)
 {
-    say(to, MESSAGE(HAVE, have, .id = LARGE_ID));
+    rogue_say(to, MESSAGE(HAVE, have, .id = LARGE_ID));
 }
 static void job_end_too_early(struct pair_end *to)
 {
-    say(to, MESSAGE(JOB_END, job_end, .code = 0));
+    rogue_say(to, MESSAGE(JOB_END, job_end, .code = 0));
 }
 static void critical_and_unknown(struct pair_end *to)
 {
@@ -354,15 +244,15 @@ static void critical_and_unknown(struct pair_end *to)
 static void job_end_with_wrong_counts(struct pair_end *to)
 {
     for (uint32_t i = 0; i < 6; i++)
-        send_block(to, LARGE_ID, i, i == 5 ? 10 : BLOCK, true);
-    send_bundle(to, (uint32_t[]){SMALL_ID}, 1, 5, true);
-    send_bundle(to, (uint32_t[]){EMPTY_ID}, 1, 0, true);
-    end_file(to, LARGE_ID, LH_FILE_END_FAILED, 6);
-    list_end(to);
+        rogue_send_block(to, LARGE_ID, i, i == 5 ? 10 : BLOCK, true);
+    rogue_send_bundle(to, (uint32_t[]){SMALL_ID}, 1, 5, true);
+    rogue_send_bundle(to, (uint32_t[]){EMPTY_ID}, 1, 0, true);
+    rogue_end_file(to, LARGE_ID, LH_FILE_END_FAILED, 6);
+    rogue_list_end(to);
     pair_loop(to->pair);
     assert_false(to->finished);
     check_int(to->job->state, LH_JOB_STATE_ENDING);
-    say(to, MESSAGE(JOB_END, job_end, .counts = {.files_complete = 3}));
+    rogue_say(to, MESSAGE(JOB_END, job_end, .counts = {.files_complete = 3}));
 }
 static void junk(struct pair_end *to)
 {
@@ -382,34 +272,16 @@ struct script {
     lh_err expected;
 };
 
-static void check_canaries(struct fixture *fixture, const char *script)
+static void check_ended(struct rogue *rogue, const struct script *script)
 {
-    char path[400];
-    size_t len;
-    pair_fini(&fixture->pair); // no task is at work any more
-    tree_path(path, sizeof path, "%s/canary", fixture->root);
-    char *text = tree_read(path, &len);
-    if (text == NULL || strcmp(text, "untouched") != 0)
-        fail_msg("%s: the canary was touched", script);
-    free(text);
-    // What lies beside the destination is what we put there: canary, from, to.
-    tree_path(path, sizeof path, "%s/to", fixture->root);
-    size_t inside = tree_count(path) + (access(path, F_OK) == 0);
-    tree_path(path, sizeof path, "%s/from", fixture->root);
-    inside += tree_count(path) + 2;
-    check_uint(tree_count(fixture->root), inside);
-}
-
-static void check_ended(struct fixture *fixture, const struct script *script)
-{
-    const struct pair_end *server = &fixture->pair.server;
-    settle(fixture);
+    const struct pair_end *server = &rogue->pair.server;
+    rogue_settle(rogue);
     if (!server->finished)
         fail_msg("%s: the session goes on", script->name);
     if (server->verdict.err != script->expected)
         fail_msg("%s: ended with %d (%s), expected %d", script->name, server->verdict.err,
                  server->verdict_text, script->expected);
-    check_canaries(fixture, script->name);
+    rogue_check_canaries(rogue, script->name);
 }
 
 static void a_sender_that_breaks_the_rules_ends_the_session(void **state)
@@ -470,21 +342,21 @@ static void a_sender_that_breaks_the_rules_ends_the_session(void **state)
         SCRIPT(critical_and_unknown, LH_E_PROTO),
         SCRIPT(junk, LH_E_PROTO),
     };
-    struct fixture *fixture = *state;
+    struct rogue *rogue = *state;
     for (size_t i = 0; i < LH_ARRAY_LEN(scripts); i++) {
-        scripts[i].run(receiver(fixture));
-        check_ended(fixture, &scripts[i]);
+        scripts[i].run(rogue_receiver(rogue));
+        check_ended(rogue, &scripts[i]);
     }
     // What was never whole never got its name.
     char path[400];
-    tree_path(path, sizeof path, "%s/x/large", fixture->to);
+    tree_path(path, sizeof path, "%s/x/large", rogue->to);
     check_int(access(path, F_OK), -1);
 }
 
 static void a_job_cannot_begin_wrongly(void **state)
 {
-    struct fixture *fixture = *state;
-    struct pair_end *server = &fixture->pair.server;
+    struct rogue *rogue = *state;
+    struct pair_end *server = &rogue->pair.server;
     static const struct {
         const char *name;
         struct lh_message message; // instead of the first SOURCE
@@ -500,53 +372,53 @@ static void a_job_cannot_begin_wrongly(void **state)
         {"dots", {LH_MESSAGE_SOURCE, {.source = {0, TEXT("x"), TEXT("a/./b")}}}, LH_E_PATH},
     };
     for (size_t i = 0; i < LH_ARRAY_LEN(cases); i++) {
-        start(fixture, LH_JOB_UPLOAD, fixture->to);
-        say(server, &cases[i].message);
+        rogue_start(rogue, LH_JOB_UPLOAD, rogue->to);
+        rogue_say(server, &cases[i].message);
         struct script script = {cases[i].name, NULL, cases[i].expected};
-        check_ended(fixture, &script);
+        check_ended(rogue, &script);
     }
     // Another block size than was agreed.
-    start(fixture, LH_JOB_UPLOAD, fixture->to);
+    rogue_start(rogue, LH_JOB_UPLOAD, rogue->to);
     struct pair_options options = {.seed = 1};
-    pair_fini(&fixture->pair);
-    pair_init(&fixture->pair, &options);
+    pair_fini(&rogue->pair);
+    pair_init(&rogue->pair, &options);
     check_ok(lh_job_new_server(&server->host, &server->job, NULL));
-    say(server, MESSAGE(JOB, job, .block_log2 = 20, .source_count = 1));
+    rogue_say(server, MESSAGE(JOB, job, .block_log2 = 20, .source_count = 1));
     check_int(server->verdict.err, LH_E_PROTO);
 }
 
 static void more_files_than_may_be_under_way_end_the_session(void **state)
 {
-    struct fixture *fixture = *state;
-    struct pair_end *server = &fixture->pair.server;
-    start(fixture, LH_JOB_UPLOAD, "faux://");
-    say(server, MESSAGE(SOURCE, source, .path = TEXT("x"), .name = TEXT("x")));
-    settle(fixture);
-    say_entry(server, 0, LH_ENTRY_DIRECTORY, 0, TEXT(""));
-    settle(fixture);
+    struct rogue *rogue = *state;
+    struct pair_end *server = &rogue->pair.server;
+    rogue_start(rogue, LH_JOB_UPLOAD, "faux://");
+    rogue_say(server, MESSAGE(SOURCE, source, .path = TEXT("x"), .name = TEXT("x")));
+    rogue_settle(rogue);
+    rogue_say_entry(server, 0, LH_ENTRY_DIRECTORY, 0, TEXT(""));
+    rogue_settle(rogue);
     for (uint32_t i = 0; i < LH_INFLIGHT_FILES_MAX; i++)
-        say_entry(server, 1 + i, LH_ENTRY_FILE, 5, TEXT("n"));
-    settle(fixture);
+        rogue_say_entry(server, 1 + i, LH_ENTRY_FILE, 5, TEXT("n"));
+    rogue_settle(rogue);
     assert_false(server->finished);
-    say_entry(server, 1 + LH_INFLIGHT_FILES_MAX, LH_ENTRY_FILE, 5, TEXT("n"));
+    rogue_say_entry(server, 1 + LH_INFLIGHT_FILES_MAX, LH_ENTRY_FILE, 5, TEXT("n"));
     check_int(server->verdict.err, LH_E_LIMIT);
 }
 
 static void directories_too_many_or_too_deep_end_the_session(void **state)
 {
-    struct fixture *fixture = *state;
-    struct pair_end *server = &fixture->pair.server;
+    struct rogue *rogue = *state;
+    struct pair_end *server = &rogue->pair.server;
     for (int deep = 0; deep < 2; deep++) {
-        start(fixture, LH_JOB_UPLOAD, "faux://");
-        say(server, MESSAGE(SOURCE, source, .path = TEXT("x"), .name = TEXT("x")));
-        settle(fixture);
+        rogue_start(rogue, LH_JOB_UPLOAD, "faux://");
+        rogue_say(server, MESSAGE(SOURCE, source, .path = TEXT("x"), .name = TEXT("x")));
+        rogue_settle(rogue);
         if (!deep)
             server->job->receiver->dirs_max = 1000;
-        say_entry(server, 0, LH_ENTRY_DIRECTORY, 0, TEXT(""));
+        rogue_say_entry(server, 0, LH_ENTRY_DIRECTORY, 0, TEXT(""));
         for (uint32_t i = 1; i < 3 * LH_DEPTH_MAX && !server->finished; i++)
-            say(server, MESSAGE(ENTRY, entry, .id = i, .kind = LH_ENTRY_DIRECTORY,
-                                .parent_kind = LH_PARENT_ENTRY, .parent = deep ? i - 1 : 0,
-                                .name = TEXT("d")));
+            rogue_say(server, MESSAGE(ENTRY, entry, .id = i, .kind = LH_ENTRY_DIRECTORY,
+                                      .parent_kind = LH_PARENT_ENTRY, .parent = deep ? i - 1 : 0,
+                                      .name = TEXT("d")));
         check_int(server->verdict.err, LH_E_LIMIT);
         check_uint(server->job->receiver->dir_count, deep ? 2 * LH_DEPTH_MAX + 1 : 1000);
     }
@@ -555,141 +427,109 @@ static void directories_too_many_or_too_deep_end_the_session(void **state)
 // --- A rogue receiver against the sender
 // -------------------------------------------------------------------
 
-// A job to send: id 0 the directory, 1 "large" (3 blocks), 2 "small".
-#define OUT_DIR   0
-#define OUT_LARGE 1
-#define OUT_SMALL 2
-
-static struct pair_end *sender(struct fixture *fixture)
-{
-    struct pair_end *server = &fixture->pair.server;
-    start(fixture, LH_JOB_DOWNLOAD, "anywhere");
-    say(server, MESSAGE(SOURCE, source, .path = {fixture->from, strlen(fixture->from)}));
-    settle(fixture);
-    assert_false(server->finished);
-    return server;
-}
-
-static void decide(struct pair_end *to, uint8_t decision, uint32_t first, uint32_t count)
-{
-    const struct lh_run run = {first, count};
-    say(to, MESSAGE(DECIDE, decide, .decision = decision, .ids = {1, &run, {0}}));
-}
-
-static void result(struct pair_end *to, uint8_t outcome, uint32_t first, uint32_t count)
-{
-    const struct lh_run run = {first, count};
-    say(to, MESSAGE(RESULT, result, .outcome = outcome, .ids = {1, &run, {0}}));
-}
-
-static void have(struct pair_end *to, uint32_t id, uint32_t known)
-{
-    say(to, MESSAGE(HAVE, have, .id = id, .known = known));
-}
-
 static void decide_an_unknown_id(struct pair_end *to)
 {
-    decide(to, LH_DECIDE_SEND, 77, 1);
+    rogue_decide(to, LH_DECIDE_SEND, 77, 1);
 }
 static void decide_beyond_what_was_announced(struct pair_end *to)
 {
-    decide(to, LH_DECIDE_SEND, 1, UINT32_MAX - 1);
+    rogue_decide(to, LH_DECIDE_SEND, 1, UINT32_MAX - 1);
 }
 static void decide_twice(struct pair_end *to)
 {
-    decide(to, LH_DECIDE_SEND, OUT_LARGE, 1);
+    rogue_decide(to, LH_DECIDE_SEND, OUT_LARGE, 1);
     assert_false(to->finished);
-    decide(to, LH_DECIDE_SKIP, OUT_LARGE, 1);
+    rogue_decide(to, LH_DECIDE_SKIP, OUT_LARGE, 1);
 }
 static void decide_a_directory(struct pair_end *to)
 {
-    decide(to, LH_DECIDE_SEND, OUT_DIR, 1);
+    rogue_decide(to, LH_DECIDE_SEND, OUT_DIR, 1);
 }
 static void would_send_without_a_dry_run(struct pair_end *to)
 {
-    decide(to, LH_DECIDE_WOULD_SEND, OUT_SMALL, 1);
+    rogue_decide(to, LH_DECIDE_WOULD_SEND, OUT_SMALL, 1);
 }
 static void result_before_anything_was_sent(struct pair_end *to)
 {
-    result(to, LH_RESULT_COMPLETE, OUT_LARGE, 1);
+    rogue_result(to, LH_RESULT_COMPLETE, OUT_LARGE, 1);
 }
 static void result_of_an_unknown_id(struct pair_end *to)
 {
-    result(to, LH_RESULT_COMPLETE, 77, 1);
+    rogue_result(to, LH_RESULT_COMPLETE, 77, 1);
 }
 static void result_twice(struct pair_end *to)
 {
-    result(to, LH_RESULT_COMPLETE, OUT_DIR, 1);
+    rogue_result(to, LH_RESULT_COMPLETE, OUT_DIR, 1);
     assert_false(to->finished);
-    result(to, LH_RESULT_COMPLETE, OUT_DIR, 1);
+    rogue_result(to, LH_RESULT_COMPLETE, OUT_DIR, 1);
 }
 static void replaced_for_nothing(struct pair_end *to)
 {
-    result(to, LH_RESULT_REPLACED, OUT_SMALL, 1);
+    rogue_result(to, LH_RESULT_REPLACED, OUT_SMALL, 1);
 }
 static void have_of_an_unknown_id(struct pair_end *to)
 {
-    have(to, 77, 0);
+    rogue_have(to, 77, 0);
 }
 static void have_of_a_directory(struct pair_end *to)
 {
-    have(to, OUT_DIR, 0);
+    rogue_have(to, OUT_DIR, 0);
 }
 static void have_more_blocks_than_there_are(struct pair_end *to)
 {
-    have(to, OUT_LARGE, 4);
+    rogue_have(to, OUT_LARGE, 4);
 }
 static void have_less_than_before(struct pair_end *to)
 {
-    have(to, OUT_LARGE, 2);
+    rogue_have(to, OUT_LARGE, 2);
     assert_false(to->finished);
-    have(to, OUT_LARGE, 1);
+    rogue_have(to, OUT_LARGE, 1);
 }
 static void have_the_same_block_in_two_messages(struct pair_end *to)
 {
     static const struct lh_have_item item = {0};
-    say(to, MESSAGE(HAVE, have, .id = OUT_LARGE, .known = 1, .items = {1, &item, {0}}));
+    rogue_say(to, MESSAGE(HAVE, have, .id = OUT_LARGE, .known = 1, .items = {1, &item, {0}}));
     assert_false(to->finished);
-    say(to, MESSAGE(HAVE, have, .id = OUT_LARGE, .known = 2, .items = {1, &item, {0}}));
+    rogue_say(to, MESSAGE(HAVE, have, .id = OUT_LARGE, .known = 2, .items = {1, &item, {0}}));
 }
 static void have_after_send(struct pair_end *to)
 {
-    decide(to, LH_DECIDE_SEND, OUT_LARGE, 1);
-    have(to, OUT_LARGE, 0);
+    rogue_decide(to, LH_DECIDE_SEND, OUT_LARGE, 1);
+    rogue_have(to, OUT_LARGE, 0);
 }
 static void have_part_of_a_small_file(struct pair_end *to)
 {
-    have(to, OUT_SMALL, 0);
+    rogue_have(to, OUT_SMALL, 0);
 }
 static void failed_of_an_unknown_id(struct pair_end *to)
 {
-    say(to, MESSAGE(FAILED, failed, .id = 77));
+    rogue_say(to, MESSAGE(FAILED, failed, .id = 77));
 }
 static void failed_twice(struct pair_end *to)
 {
-    say(to, MESSAGE(FAILED, failed, .id = OUT_SMALL));
+    rogue_say(to, MESSAGE(FAILED, failed, .id = OUT_SMALL));
     assert_false(to->finished);
-    say(to, MESSAGE(FAILED, failed, .id = OUT_SMALL));
+    rogue_say(to, MESSAGE(FAILED, failed, .id = OUT_SMALL));
 }
 static void job_end_with_files_open(struct pair_end *to)
 {
-    say(to, MESSAGE(JOB_END, job_end, .code = 0));
+    rogue_say(to, MESSAGE(JOB_END, job_end, .code = 0));
 }
 static void job_end_with_other_counts(struct pair_end *to)
 {
-    decide(to, LH_DECIDE_SKIP, OUT_LARGE, 2);
-    result(to, LH_RESULT_COMPLETE, OUT_DIR, 1);
+    rogue_decide(to, LH_DECIDE_SKIP, OUT_LARGE, 2);
+    rogue_result(to, LH_RESULT_COMPLETE, OUT_DIR, 1);
     assert_false(to->finished);
-    say(to, MESSAGE(JOB_END, job_end,
-                    .counts = {.files_complete = 2, .directories = 1, .bytes_complete = 1}));
+    rogue_say(to, MESSAGE(JOB_END, job_end,
+                          .counts = {.files_complete = 2, .directories = 1, .bytes_complete = 1}));
 }
 static void entry_from_the_receiver(struct pair_end *to)
 {
-    say_entry(to, 0, LH_ENTRY_DIRECTORY, 0, TEXT(""));
+    rogue_say_entry(to, 0, LH_ENTRY_DIRECTORY, 0, TEXT(""));
 }
 static void block_from_the_receiver(struct pair_end *to)
 {
-    send_block(to, OUT_LARGE, 0, BLOCK, true);
+    rogue_send_block(to, OUT_LARGE, 0, BLOCK, true);
 }
 
 static void a_receiver_that_breaks_the_rules_ends_the_session(void **state)
@@ -720,15 +560,15 @@ static void a_receiver_that_breaks_the_rules_ends_the_session(void **state)
         SCRIPT(critical_and_unknown, LH_E_PROTO),
         SCRIPT(junk, LH_E_PROTO),
     };
-    struct fixture *fixture = *state;
+    struct rogue *rogue = *state;
     char path[400];
-    tree_path(path, sizeof path, "%s/large", fixture->from);
+    tree_path(path, sizeof path, "%s/large", rogue->from);
     tree_write(path, 1, 3 * BLOCK);
-    tree_path(path, sizeof path, "%s/small", fixture->from);
+    tree_path(path, sizeof path, "%s/small", rogue->from);
     tree_write_text(path, "small");
     for (size_t i = 0; i < LH_ARRAY_LEN(scripts); i++) {
-        scripts[i].run(sender(fixture));
-        check_ended(fixture, &scripts[i]);
+        scripts[i].run(rogue_sender(rogue));
+        check_ended(rogue, &scripts[i]);
     }
 }
 
@@ -739,90 +579,67 @@ static void a_receiver_that_breaks_the_rules_ends_the_session(void **state)
 // reach outside, whatever comes. (The sanitizers watch.)
 static void random_messages_never_harm_either_role(void **state)
 {
-    struct fixture *fixture = *state;
+    struct rogue *rogue = *state;
     struct lh_prng prng = {check_seed(31)};
     char path[400];
-    tree_path(path, sizeof path, "%s/large", fixture->from);
+    tree_path(path, sizeof path, "%s/large", rogue->from);
     tree_write(path, 1, 3 * BLOCK);
-    tree_path(path, sizeof path, "%s/small", fixture->from);
+    tree_path(path, sizeof path, "%s/small", rogue->from);
     tree_write_text(path, "small");
     for (int round = 0; round < 400; round++) {
         bool receives = round % 2 == 0;
-        struct pair_end *to = receives ? receiver(fixture) : sender(fixture);
+        struct pair_end *to = receives ? rogue_receiver(rogue) : rogue_sender(rogue);
         for (int i = 0; i < 12 && !to->finished; i++) {
             uint32_t id = (uint32_t)lh_prng_below(&prng, 6);
             const struct lh_run run = {id, 1 + (uint32_t)lh_prng_below(&prng, 3)};
             uint32_t index = (uint32_t)lh_prng_below(&prng, 7);
             switch (lh_prng_below(&prng, 11)) {
             case 0:
-                say_entry(to, NEXT_ID, (uint8_t)lh_prng_below(&prng, 2), 0, TEXT("again"));
+                rogue_say_entry(to, NEXT_ID, (uint8_t)lh_prng_below(&prng, 2), 0, TEXT("again"));
                 break;
             case 1:
-                end_file(to, id, (uint8_t)lh_prng_below(&prng, 3), index);
+                rogue_end_file(to, id, (uint8_t)lh_prng_below(&prng, 3), index);
                 break;
             case 2:
-                decide(to, (uint8_t)lh_prng_below(&prng, 2), run.first, run.count);
+                rogue_decide(to, (uint8_t)lh_prng_below(&prng, 2), run.first, run.count);
                 break;
             case 3:
-                result(to, (uint8_t)lh_prng_below(&prng, 2), run.first, run.count);
+                rogue_result(to, (uint8_t)lh_prng_below(&prng, 2), run.first, run.count);
                 break;
             case 4:
-                have(to, id, index);
+                rogue_have(to, id, index);
                 break;
             case 5:
-                say(to, MESSAGE(FAILED, failed, .id = id, .code = 5));
+                rogue_say(to, MESSAGE(FAILED, failed, .id = id, .code = 5));
                 break;
             case 6:
-                say(to, MESSAGE(SAME, same, .id = id, .blocks = {1, &run, {0}}));
+                rogue_say(to, MESSAGE(SAME, same, .id = id, .blocks = {1, &run, {0}}));
                 break;
             case 7:
-                send_bundle(to, &id, 1, lh_prng_below(&prng, 2) * 5, true);
+                rogue_send_bundle(to, &id, 1, lh_prng_below(&prng, 2) * 5, true);
                 break;
             case 8:
-                list_end(to);
+                rogue_list_end(to);
                 break;
             case 9:
-                settle(fixture);
+                rogue_settle(rogue);
                 break;
             default:
-                send_block(to, lh_prng_below(&prng, 2) ? LARGE_ID : id, index,
-                           index == 5 ? 10 : BLOCK, lh_prng_below(&prng, 8) > 0);
+                rogue_send_block(to, lh_prng_below(&prng, 2) ? LARGE_ID : id, index,
+                                 index == 5 ? 10 : BLOCK, lh_prng_below(&prng, 8) > 0);
                 break;
             }
         }
         if (!to->finished)
-            settle(fixture);
-        check_canaries(fixture, "random");
-        tree_remove(strdup(fixture->to));
+            rogue_settle(rogue);
+        rogue_check_canaries(rogue, "random");
+        tree_remove(strdup(rogue->to));
     }
-}
-
-static int set_up(void **state)
-{
-    char path[400];
-    struct fixture *fixture = calloc(1, sizeof *fixture);
-    fixture->root = tree_temp();
-    tree_path(fixture->from, sizeof fixture->from, "%s/from", fixture->root);
-    tree_path(fixture->to, sizeof fixture->to, "%s/to", fixture->root);
-    tree_mkdir(fixture->from);
-    tree_path(path, sizeof path, "%s/canary", fixture->root);
-    tree_write_text(path, "untouched");
-    *state = fixture;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *fixture = *state;
-    pair_fini(&fixture->pair);
-    tree_remove(fixture->root);
-    free(fixture);
-    return 0;
 }
 
 int main(void)
 {
-#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+#define CASE(test) cmocka_unit_test_setup_teardown(test, rogue_set_up, rogue_tear_down)
     const struct CMUnitTest tests[] = {
         CASE(a_sender_that_breaks_the_rules_ends_the_session),
         CASE(a_job_cannot_begin_wrongly),
