@@ -18,7 +18,7 @@
 
 static lh_err changed_meanwhile(struct lh_errinfo *info)
 {
-    return lh_fail(info, LH_E_CHANGED, LH_CODE_DISK_WRITE,
+    return lh_fail(info, LH_E_CHANGED, LH_CODE_SOME_FILES,
                    "the file at the destination changed meanwhile; run the command again");
 }
 

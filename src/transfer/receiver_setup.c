@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "base/assert.h"
 #include "base/math.h"
@@ -20,6 +21,11 @@
 #include "job/dest.h"
 #include "transfer/reason.h"
 #include "transfer/receiver_internal.h"
+
+// The session before this one may have been killed a moment ago: its server notices within seconds
+// and lets go of the journal. Longer than that, somebody is really at work.
+#define BUSY_PAUSE_MS 100
+#define BUSY_TRIES    100
 
 struct lh_in_dir *
 lh_in_dir_new(struct lh_receiver *receiver, struct lh_in_dir *parent, const char *name)
@@ -310,7 +316,20 @@ static lh_err set_up(struct lh_receiver *receiver, struct lh_errinfo *info)
 static void setup_run(struct lh_task *task)
 {
     struct lh_receiver *receiver = LH_CONTAINER_OF(task, struct lh_receiver, setup_task);
+    receiver->setup_info = (struct lh_errinfo){0};
     receiver->setup_err = set_up(receiver, &receiver->setup_info);
+    if (receiver->setup_err != LH_E_BUSY)
+        return;
+    const struct timespec pause = {.tv_nsec = BUSY_PAUSE_MS * 1000000};
+    (void)nanosleep(&pause, NULL);
+}
+
+// Undoes an attempt that found the journal held.
+static void back_out(struct lh_receiver *receiver)
+{
+    lh_dir_unref(receiver->root->dir);
+    receiver->root->dir = NULL;
+    forget_rename(receiver);
 }
 
 static void setup_done(struct lh_task *task)
@@ -319,6 +338,11 @@ static void setup_done(struct lh_task *task)
     struct lh_job *job = receiver->job;
     lh_err err = receiver->setup_err;
     const struct lh_errinfo *info = &receiver->setup_info;
+    if (err == LH_E_BUSY && receiver->busy_count++ < BUSY_TRIES && !lh_job_ended(job)) {
+        back_out(receiver);
+        lh_ioq_submit(job->host.ioq, &receiver->setup_task);
+        return;
+    }
     if (err == LH_OK)
         lh_job_prepared(job, receiver->notice);
     else

@@ -181,6 +181,7 @@ struct lh_receiver {
     struct lh_journal *journal;
     char *rename; // the name that the single source gets; NULL: its own
     char notice[LH_REASON_MAX];
+    unsigned busy_count; // attempts that found the journal held
     struct lh_errinfo setup_info;
     lh_err setup_err;
     bool tree_begun; // the journal knows LH_JOURNAL_TREE: DEST itself is ours to make and to finish

@@ -180,7 +180,7 @@ void lh_sender_file_failed(struct lh_sender *sender,
     }
     struct lh_msg_file_end end = {.status = LH_FILE_END_FAILED};
     if (status == LH_READ_CHANGED) {
-        end.code = LH_CODE_DISK_READ;
+        end.code = LH_CODE_SOME_FILES;
         end.reason = lh_text_of(
             "changed while being read; run the command again when it is at rest", LH_REASON_MAX);
     } else {
