@@ -4,7 +4,7 @@
 // and keeps two round trips of it in flight, so that a silent path stops it soon. People choose it
 // for links that are theirs alone; it is unfair to everybody else by design.
 //
-// One brake (transport.md 3.6): where less than half of the target has arrived for 10 s although we
+// One brake: where less than half of the target has arrived for 10 s although we
 // were free to send, the rate is halved, again and again if need be; it comes back by doubling when
 // three quarters of the reduced rate arrive.
 #include "base/math.h"

@@ -6,24 +6,25 @@
 // but keeps a model of the path, as BBR does, and asks whether the losses are more than the path's
 // own:
 //
-//   bw        what the path delivers: highest rate seen at the receiver in this probe cycle and the
-//             one before. Rates of an interval are averaged first; the highest of many noisy
-//             samples would drift above the truth.
+//   bw        what the path delivers: highest rate seen at the receiver while we were pushing (in
+//             `up`, and in `down`, where its queue still drains) in this probe cycle and the one
+//             before. Cruising shows nothing but our own rate and noise, and the highest of many
+//             noisy samples drifts above the truth: those are left out, the others averaged.
 //   rtt_min   the round trip without queue.
 //   p         the path's own loss (loss_baseline.h), learned while the queue is low.
 //
 //   pacing = 0.99 * gain * bw / (1 - p)        a share p of what we send dies on the way, so bw has
 //                                              to be sent 1/(1-p) times over to arrive once
-//   cwnd   = G * bw / (1 - p) * rtt_min + 3 quanta; the lane adds what waits for feedback
+//   cwnd   = G * bw / (1 - p) * rtt_min + 3 quanta
+//                                              the lane adds what travels between two feedbacks
 //
 // The 0.99 makes the loop contract: were p learned from losses of our own making, every round would
 // still send a little less than the one before.
 //
 // Phases:
-//   startup    gain 2.77 until three rounds bring less than 25 % growth, or one that had more
-//   losses
-//              than those before, or a queue of a quarter of a round trip stands. Loss alone does
-//              not end it.
+//   startup    gain 2.77 until three rounds bring less than 25 % growth, or one that also had far
+//              more losses than those before, or a queue of a quarter of a round trip stands
+//              above what jitter makes. Loss alone does not end it.
 //   drain      gain 0.5 until the queue of startup is gone.
 //   cruise     gain 1 for two to three seconds, and at least six round trips.
 //   up         gain 1.25 as long as bw grows by it: is there more? Ends at a grown queue or at
@@ -46,7 +47,7 @@
 // (disk, window) never lower the model. Timeouts are not congestion.
 //
 // What it does not do: be fair to loss-based flows, recognise policers, or share between lanes
-// (transport.md 3.6); those are the policies that build on this one.
+//; those are the policies that build on this one.
 #include <assert.h>
 
 #include "base/assert.h"
@@ -137,8 +138,7 @@ struct lt_state {
 
 static_assert(sizeof(struct lt_state) <= LH_CC_STATE_MAX, "LH_CC_STATE_MAX is too small");
 
-// --- The model
-// ---------------------------------------------------------------------------------------
+// --- The model -----------------------------------------------------------------------------------
 
 static uint64_t lt_bw(const struct lt_state *lt)
 {
@@ -198,8 +198,7 @@ static uint64_t lt_quantum(const struct lt_state *lt)
     return LH_CLAMP(bytes, lt->packet_size, 65536);
 }
 
-// --- Phases
-// ------------------------------------------------------------------------------------------
+// --- Phases --------------------------------------------------------------------------------------
 
 static void lt_enter(struct lt_state *lt, enum lt_phase phase, lh_ns now)
 {
@@ -289,8 +288,7 @@ static bool lt_reached_target(const struct lt_state *lt)
            lt_with_loss(lt, bw) >= lt->limits.rate_target / 100 * 97;
 }
 
-// --- Congestion
-// --------------------------------------------------------------------------------------
+// --- Congestion ----------------------------------------------------------------------------------
 
 static bool lt_is_congested(struct lt_state *lt, const struct lt_interval *seen)
 {
@@ -332,8 +330,7 @@ lt_on_congestion(struct lt_state *lt, const struct lt_interval *seen, uint64_t i
     }
 }
 
-// --- What feedback says
-// ----------------------------------------------------------------------------------
+// --- What feedback says --------------------------------------------------------------------------
 
 static void lt_note_rate(struct lt_state *lt, const struct lh_cc_feedback *feedback)
 {
@@ -486,8 +483,7 @@ static void lt_on_timeout(void *state, lh_ns now)
     (void)state, (void)now;
 }
 
-// --- Answers
-// -------------------------------------------------------------------------------------------
+// --- Answers -------------------------------------------------------------------------------------
 
 static uint64_t lt_pacing_rate(const void *state)
 {

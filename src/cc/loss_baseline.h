@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The loss that a path has by itself, apart from what we cause: lower quartile of the loss ratios
-// of the last 32 intervals with a low queue (transport.md 3.5, rule 2). Ratios are parts per
+// of the last 32 intervals with a low queue. Ratios are parts per
 // million.
 #ifndef LH_CC_LOSS_BASELINE_H
 #define LH_CC_LOSS_BASELINE_H
@@ -26,7 +26,7 @@ void lh_loss_baseline_init(struct lh_loss_baseline *baseline, uint32_t cap_ppm);
 void lh_loss_baseline_add(struct lh_loss_baseline *baseline, uint64_t packets, uint64_t lost);
 bool lh_loss_baseline_is_known(const struct lh_loss_baseline *baseline);
 
-// Rule 3: are these losses more than the baseline explains?
+// Are these losses more than the baseline explains?
 //   lost - n p > max(n / 50, 4 sqrt(n p (1 - p)) + 3)   and   lost > n (high + 1/50)
 // The second condition is ours: random loss in bursts varies more than the binomial says.
 bool lh_loss_is_excess(const struct lh_loss_baseline *baseline, uint64_t packets, uint64_t lost);

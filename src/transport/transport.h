@@ -114,8 +114,7 @@ void lh_transport_set_blocked(struct lh_transport *transport, uint8_t lane, bool
 // New largest UDP payload (MTU found larger, or fallen after EMSGSIZE).
 void lh_transport_set_payload_max(struct lh_transport *transport, uint8_t lane, uint32_t bytes);
 
-// --- Packets in and out
-// -----------------------------------------------------------------------------
+// --- Packets in and out --------------------------------------------------------------------------
 struct lh_dgram {
     uint8_t *data; // decrypted in place
     size_t len;

@@ -23,8 +23,7 @@ void sim_fail(struct sim_failure *failure, const char *format, ...)
     va_end(args);
 }
 
-// --- Content that both ends can make
-// ----------------------------------------------------------------------
+// --- Content that both ends can make -------------------------------------------------------------
 
 static uint64_t mix(uint64_t a, uint64_t b)
 {
@@ -87,8 +86,7 @@ static uint8_t *block_make(const struct sim_end *end, uint32_t block, size_t len
     return data;
 }
 
-// --- Events
-// ----------------------------------------------------------------------------------------------------
+// --- Events --------------------------------------------------------------------------------------
 
 static void on_block(void *user, uint32_t block, uint8_t *data, size_t len)
 {
@@ -180,8 +178,7 @@ static const struct lh_transport_events events = {
     .on_closed = on_closed,
 };
 
-// --- Life
-// --------------------------------------------------------------------------------------------------
+// --- Life ----------------------------------------------------------------------------------------
 
 static void add_lanes(struct sim_end *end, const struct sim_end_config *config, lh_ns now)
 {
@@ -247,8 +244,7 @@ void sim_end_fini(struct sim_end *end)
     memset(end, 0, sizeof *end);
 }
 
-// --- The application
-// -----------------------------------------------------------------------------------------
+// --- The application -----------------------------------------------------------------------------
 
 static uint64_t offered(const struct sim_end *end, lh_ns now)
 {

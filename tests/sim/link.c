@@ -31,8 +31,7 @@ static bool chance(struct sim_link *link, uint32_t ppm)
     return ppm > 0 && lh_prng_below(&link->prng, PPM) < ppm;
 }
 
-// --- A heap by arrival
-// -----------------------------------------------------------------------------------
+// --- A heap by arrival ---------------------------------------------------------------------------
 
 static bool is_before(const struct sim_packet *a, const struct sim_packet *b)
 {
@@ -95,8 +94,7 @@ lh_ns sim_link_next(const struct sim_link *link)
     return link->count == 0 ? LH_NEVER : link->heap[0].arrives;
 }
 
-// --- What happens to a packet
-// -----------------------------------------------------------------------------
+// --- What happens to a packet --------------------------------------------------------------------
 
 static bool is_out(const struct sim_link *link, lh_ns now)
 {
@@ -189,8 +187,7 @@ void sim_link_inject(
     push(link, data, len, path, arrives);
 }
 
-// --- The pipe
-// ------------------------------------------------------------------------------------------------
+// --- The pipe ------------------------------------------------------------------------------------
 
 void sim_pipe_init(struct sim_pipe *pipe, const struct sim_pipe_config *config)
 {

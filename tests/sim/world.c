@@ -69,8 +69,7 @@ static lh_ns local(const struct world *world, unsigned i)
     return world->now + world->ends[i].clock_offset;
 }
 
-// --- Sending
-// -----------------------------------------------------------------------------------------------
+// --- Sending -------------------------------------------------------------------------------------
 
 static void
 note_packet(struct world *world, unsigned i, uint8_t lane, const uint8_t *data, size_t len)
@@ -157,8 +156,7 @@ static uint64_t send_all(struct world *world, unsigned i)
     }
 }
 
-// --- Receiving
-// ----------------------------------------------------------------------------------------------
+// --- Receiving -----------------------------------------------------------------------------------
 
 static bool receive(struct world *world, unsigned i, uint8_t lane, struct sim_link *from)
 {
@@ -184,8 +182,7 @@ static bool receive(struct world *world, unsigned i, uint8_t lane, struct sim_li
     }
 }
 
-// --- Events of the scenario
-// -----------------------------------------------------------------------------------
+// --- Events of the scenario ----------------------------------------------------------------------
 
 // A packet with a right header and nothing else, from the true path or from elsewhere.
 static void inject_junk(struct world *world)
@@ -259,8 +256,7 @@ static void script_step(struct world *world)
     }
 }
 
-// --- The loop
-// ----------------------------------------------------------------------------------------------------
+// --- The loop ------------------------------------------------------------------------------------
 
 static lh_ns on_grid(lh_ns time)
 {
@@ -426,8 +422,7 @@ static void run(struct world *world)
     }
 }
 
-// --- Before and after
-// -----------------------------------------------------------------------------------------
+// --- Before and after ----------------------------------------------------------------------------
 
 static void world_init(struct world *world,
                        const struct sim_scenario *scenario,
