@@ -103,38 +103,103 @@ int lh_temp_create(const struct lh_dir *dir,
     return error;
 }
 
-lh_err lh_partial_create(struct lh_partial *partial,
-                         struct lh_dir *dir,
-                         uint64_t size,
-                         struct lh_errinfo *info)
+int lh_nameless_create(int dir_fd, int access, int *out_fd)
+{
+    int fd = openat(dir_fd, ".", O_TMPFILE | O_CLOEXEC | access, 0600);
+    if (fd >= 0) {
+        *out_fd = fd;
+        return 0;
+    }
+    // Kernels and file systems without O_TMPFILE see an attempt to write to a directory.
+    return errno == EISDIR || errno == ENOENT ? EOPNOTSUPP : errno;
+}
+
+int lh_nameless_link(int fd, int dir_fd, const char *name)
+{
+    char path[32];
+    (void)snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    if (linkat(AT_FDCWD, path, dir_fd, name, AT_SYMLINK_FOLLOW) == 0)
+        return 0;
+    return errno == ENOENT ? EOPNOTSUPP : errno; // no /proc here
+}
+
+static lh_err
+examine_new(struct lh_partial *made, struct lh_dir *dir, uint64_t size, struct lh_errinfo *info)
+{
+    struct stat found;
+    lh_err err;
+    made->dir = lh_dir_ref(dir);
+    if (fstat(made->fd, &found) != 0) {
+        err = lh_dir_fail(info, errno, dir, made->name, "cannot examine");
+        lh_partial_close(made);
+        return err;
+    }
+    made->dev = found.st_dev;
+    made->ino = found.st_ino;
+    err = preallocate(made, size, info);
+    if (err != 0)
+        lh_partial_discard(made);
+    return err;
+}
+
+lh_err lh_partial_create_nameless(struct lh_partial *partial,
+                                  struct lh_dir *dir,
+                                  uint64_t size,
+                                  struct lh_errinfo *info)
 {
     struct lh_partial made = LH_PARTIAL_NULL;
-    struct stat found;
     int dir_fd;
 
     LH_ASSERT(partial->fd < 0);
     lh_err err = lh_dir_pin(dir, &dir_fd, info);
     if (err != 0)
         return err;
-    int error = lh_temp_create(dir, dir_fd, O_RDWR, 0600, made.name, &made.fd);
+    made.is_nameless = true;
+    lh_temp_name(dir, made.name);
+    int error = lh_nameless_create(dir_fd, O_RDWR, &made.fd);
+    if (error == EOPNOTSUPP) {
+        made.is_nameless = false;
+        error = lh_temp_create(dir, dir_fd, O_RDWR, 0600, made.name, &made.fd);
+    }
     lh_dir_unpin(dir);
     if (error != 0)
         return lh_dir_fail(info, error, dir, NULL, "cannot create a file in");
-    made.dir = lh_dir_ref(dir);
-    if (fstat(made.fd, &found) != 0) {
-        err = lh_dir_fail(info, errno, dir, made.name, "cannot examine");
-        lh_partial_close(&made);
+    err = examine_new(&made, dir, size, info);
+    if (err == 0)
+        *partial = made;
+    return err;
+}
+
+lh_err lh_partial_link(struct lh_partial *partial, struct lh_errinfo *info)
+{
+    int dir_fd;
+
+    LH_ASSERT(partial->fd >= 0);
+    if (!partial->is_nameless)
+        return LH_OK;
+    lh_err err = lh_dir_pin(partial->dir, &dir_fd, info);
+    if (err != 0)
         return err;
-    }
-    made.dev = found.st_dev;
-    made.ino = found.st_ino;
-    err = preallocate(&made, size, info);
-    if (err != 0) {
-        lh_partial_discard(&made);
-        return err;
-    }
-    *partial = made;
+    int error = lh_nameless_link(partial->fd, dir_fd, partial->name);
+    lh_dir_unpin(partial->dir);
+    if (error != 0)
+        return lh_dir_fail(info, error, partial->dir, partial->name, "cannot name");
+    partial->is_nameless = false;
     return LH_OK;
+}
+
+lh_err lh_partial_create(struct lh_partial *partial,
+                         struct lh_dir *dir,
+                         uint64_t size,
+                         struct lh_errinfo *info)
+{
+    lh_err err = lh_partial_create_nameless(partial, dir, size, info);
+    if (err != 0)
+        return err;
+    err = lh_partial_link(partial, info);
+    if (err != 0)
+        lh_partial_discard(partial);
+    return err;
 }
 
 static bool is_ours(const struct stat *found, dev_t dev, ino_t ino)
@@ -191,7 +256,8 @@ static bool still_named(const struct lh_partial *partial, int dir_fd)
 void lh_partial_discard(struct lh_partial *partial)
 {
     int dir_fd;
-    if (partial->dir != NULL && lh_dir_pin(partial->dir, &dir_fd, NULL) == 0) {
+    if (partial->dir != NULL && !partial->is_nameless &&
+        lh_dir_pin(partial->dir, &dir_fd, NULL) == 0) {
         if (!LH_GUARD(DISCARD_OURS, !still_named(partial, dir_fd)))
             (void)unlinkat(dir_fd, partial->name, 0);
         lh_dir_unpin(partial->dir);
@@ -316,6 +382,9 @@ lh_err lh_partial_commit(struct lh_partial *partial,
         error = lh_finish_file(partial->fd, partial->dir, mode, times);
     if (error != 0)
         return lh_dir_fail(info, error, partial->dir, name, "cannot set size or attributes of");
+    err = lh_partial_link(partial, info);
+    if (err != 0)
+        return err;
     err = put_in_place(partial, name, out_stat, info);
     if (err != 0)
         return err;

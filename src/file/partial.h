@@ -17,7 +17,8 @@
 struct lh_partial {
     struct lh_dir *dir; // owned reference
     char name[LH_PARTIAL_NAME_LEN + 1];
-    int fd; // owned; -1 when closed
+    int fd;           // owned; -1 when closed
+    bool is_nameless; // `name` is chosen, and not given yet
     dev_t dev;
     ino_t ino;
 };
@@ -31,6 +32,14 @@ lh_err lh_partial_create(struct lh_partial *partial,
                          struct lh_dir *dir,
                          uint64_t size,
                          struct lh_errinfo *info) LH_MUST_CHECK;
+// The same in two steps, between which the journal can record the partial: a file without a name is
+// gone with its process, so a kill at any moment leaves nothing that the journal does not know.
+// Where the file system cannot do that it has its name from the start.
+lh_err lh_partial_create_nameless(struct lh_partial *partial,
+                                  struct lh_dir *dir,
+                                  uint64_t size,
+                                  struct lh_errinfo *info) LH_MUST_CHECK;
+lh_err lh_partial_link(struct lh_partial *partial, struct lh_errinfo *info) LH_MUST_CHECK;
 // Opens one that a journal names; LH_NONE where it is gone or is not (dev, ino), a regular file of
 // ours with one link and mode 0600: then it is foreign and left alone.
 lh_err lh_partial_reopen(struct lh_partial *partial,

@@ -14,6 +14,11 @@ int lh_temp_create(const struct lh_dir *dir,
                    mode_t mode,
                    char name[LH_TEMP_NAME_LEN + 1],
                    int *out_fd);
+// A new file without a name, 0600, which is gone with its descriptor however the process ends
+// (O_TMPFILE). EOPNOTSUPP where the file system has no such thing.
+int lh_nameless_create(int dir_fd, int access, int *out_fd);
+// Gives it a name that nothing has; EEXIST otherwise.
+int lh_nameless_link(int fd, int dir_fd, const char *name);
 int lh_write_all(int fd, const void *data, size_t len, uint64_t offset);
 // Final mode and times of a file that was made with 0600.
 int lh_finish_file(int fd,

@@ -84,11 +84,19 @@ static void create_run(struct lh_task *task)
     struct lh_large_in *large = LH_CONTAINER_OF(task, struct lh_large_in, task);
     const struct lh_incoming *file = large->file;
     large->info = (struct lh_errinfo){0};
-    large->err =
-        lh_partial_create(&large->partial, file->parent->dir, file->source.size, &large->info);
+    large->err = lh_partial_create_nameless(&large->partial, file->parent->dir, file->source.size,
+                                            &large->info);
 }
 
-static void create_done(struct lh_task *task)
+static void link_run(struct lh_task *task)
+{
+    struct lh_large_in *large = LH_CONTAINER_OF(task, struct lh_large_in, task);
+    large->err = lh_partial_link(&large->partial, &large->info);
+}
+
+// The partial is recorded before it has a name: a kill at any moment leaves none that the journal
+// does not know.
+static void link_done(struct lh_task *task)
 {
     struct lh_large_in *large = LH_CONTAINER_OF(task, struct lh_large_in, task);
     struct lh_receiver *receiver = large->receiver;
@@ -103,7 +111,6 @@ static void create_done(struct lh_task *task)
         lh_incoming_failed(receiver, file, large->err, &info, LH_CODE_DISK_WRITE);
     } else {
         large->created = true;
-        lh_journaling_begin(receiver, file);
         LH_LIST_FOR_EACH(link, &large->pending)
         {
             lh_list_remove(link);
@@ -111,6 +118,19 @@ static void create_done(struct lh_task *task)
         }
     }
     lh_job_turn(receiver->job);
+}
+
+static void create_done(struct lh_task *task)
+{
+    struct lh_large_in *large = LH_CONTAINER_OF(task, struct lh_large_in, task);
+    if (large->err != LH_OK || large->file->state == LH_INCOMING_LOST) {
+        link_done(task);
+        return;
+    }
+    lh_journaling_begin(large->receiver, large->file);
+    lh_journaling_flush(large->receiver);
+    large->task = (struct lh_task){.run = link_run, .done = link_done};
+    lh_ioq_submit(large->receiver->job->host.ioq, &large->task);
 }
 
 static void create(struct lh_large_in *large)
