@@ -169,6 +169,7 @@ lh_sshd_cleanup()
     done
     if [ "$LH_SSHD_MODE" = self ]; then
         [ -e "$LH_SSHD_DIR/made-run-sshd" ] && rmdir /run/sshd
+        chmod -R u+rwX "$LH_SSHD_DIR" # trees may hold folders that even we may not write to
         rm -rf "$LH_SSHD_DIR"
     fi
     return 0
