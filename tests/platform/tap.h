@@ -23,6 +23,10 @@ struct tap {
 
 static inline bool
 tap_line(struct tap *tap, bool ok, const char *directive, const char *format, va_list args)
+    __attribute__((format(printf, 4, 0)));
+
+static inline bool
+tap_line(struct tap *tap, bool ok, const char *directive, const char *format, va_list args)
 {
     tap->count++;
     tap->failed += !ok;
