@@ -34,7 +34,7 @@ struct lh_cc_feedback {
     uint64_t inflight;  // bytes in flight after this report
     uint64_t delivered; // cumulative bytes that the receiver has, this report included
     // Delivery-rate sample in bytes/s, 0 = none: min(receiver-clocked rate, send rate) over at
-    // least one RTT (transport.md 3.5 rule 1).
+    // least one RTT.
     uint64_t rate_sample;
     bool rate_is_app_limited; // the sample was limited by us, not by the path: never lowers the
                               // model
@@ -65,15 +65,15 @@ struct lh_cc_type {
     void (*set_limits)(void *state, const struct lh_cc_limits *limits, lh_ns now);
     void (*on_sent)(void *state, uint64_t bytes, uint64_t inflight, lh_ns now);
     void (*on_feedback)(void *state, const struct lh_cc_feedback *feedback);
-    void (*on_timeout)(void *state, lh_ns now);     // PTO: not congestion (transport.md 3.5 rule 9)
+    void (*on_timeout)(void *state, lh_ns now);     // PTO: not congestion
     void (*on_path_change)(void *state, lh_ns now); // new address: start over, keep limits
     uint64_t (*pacing_rate)(const void *state);     // bytes/s, never 0
     uint64_t (*cwnd)(const void *state);            // bytes, at least 4 packets
     const char *(*phase)(const void *state);        // for traces: "startup", "cruise", ...
 };
 
-// The first controller: loss-discounted and model-based (transport.md 3.5, rules 1-2, 4, 6, 8, 9),
-// with --policy fixed as the degenerate case of a given rate. The full set comes next.
+// The first controller: loss-discounted and model-based (cc_lt.c), with --policy fixed as the
+// degenerate case of a given rate. The full set of policies comes later.
 extern const struct lh_cc_type lh_cc_lt;    // `fair` and `high` until the full set exists
 extern const struct lh_cc_type lh_cc_fixed; // needs rate_target
 // For the SSH lane: TCP below paces already; a constant window, no pacing.

@@ -46,8 +46,8 @@
 // is the target itself: then there is no queue to stay away from. Samples that we limited ourselves
 // (disk, window) never lower the model. Timeouts are not congestion.
 //
-// What it does not do: be fair to loss-based flows, recognise policers, or share between lanes
-//; those are the policies that build on this one.
+// What it does not do: be fair to loss-based flows, recognise policers, or share between lanes;
+// those are the policies that build on this one.
 #include <assert.h>
 
 #include "base/assert.h"
