@@ -131,7 +131,8 @@ struct lt_state {
     lh_ns queue_base;  // before we pushed: what jitter and others make
     lh_ns queue_round; // startup: highest standing queue of this round
     lh_ns low_queue_at;
-    uint64_t spread; // a counter that spreads the lengths of cruises
+    uint64_t pacing_rate, cwnd; // the answers
+    uint64_t spread;            // a counter that spreads the lengths of cruises
     struct lt_interval interval;
     struct lh_loss_baseline loss;
 };
@@ -198,6 +199,41 @@ static uint64_t lt_quantum(const struct lt_state *lt)
     return LH_CLAMP(bytes, lt->packet_size, 65536);
 }
 
+static uint64_t compute_pacing_rate(const struct lt_state *lt)
+{
+    uint64_t target = lt->limits.rate_target > 0 ? LH_MIN(lt->limits.rate_target, LH_CC_RATE_MAX)
+                                                 : LH_CC_RATE_MAX;
+    uint64_t full = lt_with_loss(lt, lt_bw(lt));
+    uint64_t rate =
+        lh_muldiv(full, (uint64_t)phases[lt->phase].gain * MARGIN, (uint64_t)GAIN_UNIT * GAIN_UNIT);
+    if (phases[lt->phase].gain >= GAIN_UNIT && full >= target / 100 * 97 &&
+        lt->queue_latest <= lt_queue_low(lt))
+        rate = target;
+    rate = LH_MAX(rate, lt->limits.rate_min);
+    return LH_CLAMP(rate, lt->packet_size, target);
+}
+
+static uint64_t compute_cwnd(const struct lt_state *lt)
+{
+    uint64_t gain = phases[lt->phase].window;
+    if (lt->phase == LT_STARTUP && lt->queue_latest < lt_queue_low(lt))
+        gain = GAIN_STARTUP; // until a queue shows, the window may grow as fast as the pacing
+    uint64_t rate = LH_MAX(lt_with_loss(lt, lt_bw(lt)), lt->limits.rate_min);
+    uint64_t window = lh_muldiv(lh_muldiv(rate, lt_rtt(lt), LH_SECOND), gain, GAIN_UNIT);
+    if (lt->phase != LT_UP)
+        window = LH_MIN(window, lt->inflight_long);
+    window += 3 * lt_quantum(lt);
+    bool is_new = lt->bw[0] == 0 && lt->bw[1] == 0;
+    return LH_MAX(window, (uint64_t)lt->packet_size * (is_new ? INITIAL_PACKETS : WINDOW_PACKETS));
+}
+
+// Both answers are asked for with every packet, and change with events only.
+static void lt_refresh(struct lt_state *lt)
+{
+    lt->pacing_rate = compute_pacing_rate(lt);
+    lt->cwnd = compute_cwnd(lt);
+}
+
 // --- Phases --------------------------------------------------------------------------------------
 
 static void lt_enter(struct lt_state *lt, enum lt_phase phase, lh_ns now)
@@ -259,6 +295,7 @@ static void lt_init(
     lt->initial_rate = lh_muldiv((uint64_t)INITIAL_PACKETS * packet_size, LH_SECOND, lt_rtt(lt));
     lt->initial_rate = LH_MAX(lt->initial_rate, limits->rate_target >> TARGET_DOUBLINGS);
     lt_enter(lt, LT_STARTUP, now);
+    lt_refresh(lt);
 }
 
 static void lt_set_limits(void *state, const struct lh_cc_limits *limits, lh_ns now)
@@ -271,6 +308,7 @@ static void lt_set_limits(void *state, const struct lh_cc_limits *limits, lh_ns 
         // The old cap hid what the path can do.
         lt_enter_startup(lt, now);
     }
+    lt_refresh(lt);
 }
 
 static void lt_on_path_change(void *state, lh_ns now)
@@ -471,6 +509,7 @@ static void lt_on_feedback(void *state, const struct lh_cc_feedback *feedback)
             lt_end_interval(lt, feedback);
     }
     lt_step(lt, feedback);
+    lt_refresh(lt);
 }
 
 static void lt_on_sent(void *state, uint64_t bytes, uint64_t inflight, lh_ns now)
@@ -488,31 +527,13 @@ static void lt_on_timeout(void *state, lh_ns now)
 static uint64_t lt_pacing_rate(const void *state)
 {
     const struct lt_state *lt = state;
-    uint64_t target = lt->limits.rate_target > 0 ? LH_MIN(lt->limits.rate_target, LH_CC_RATE_MAX)
-                                                 : LH_CC_RATE_MAX;
-    uint64_t full = lt_with_loss(lt, lt_bw(lt));
-    uint64_t rate =
-        lh_muldiv(full, (uint64_t)phases[lt->phase].gain * MARGIN, (uint64_t)GAIN_UNIT * GAIN_UNIT);
-    if (phases[lt->phase].gain >= GAIN_UNIT && full >= target / 100 * 97 &&
-        lt->queue_latest <= lt_queue_low(lt))
-        rate = target;
-    rate = LH_MAX(rate, lt->limits.rate_min);
-    return LH_CLAMP(rate, lt->packet_size, target);
+    return lt->pacing_rate;
 }
 
 static uint64_t lt_cwnd(const void *state)
 {
     const struct lt_state *lt = state;
-    uint64_t gain = phases[lt->phase].window;
-    if (lt->phase == LT_STARTUP && lt->queue_latest < lt_queue_low(lt))
-        gain = GAIN_STARTUP; // until a queue shows, the window may grow as fast as the pacing
-    uint64_t rate = LH_MAX(lt_with_loss(lt, lt_bw(lt)), lt->limits.rate_min);
-    uint64_t window = lh_muldiv(lh_muldiv(rate, lt_rtt(lt), LH_SECOND), gain, GAIN_UNIT);
-    if (lt->phase != LT_UP)
-        window = LH_MIN(window, lt->inflight_long);
-    window += 3 * lt_quantum(lt);
-    bool is_new = lt->bw[0] == 0 && lt->bw[1] == 0;
-    return LH_MAX(window, (uint64_t)lt->packet_size * (is_new ? INITIAL_PACKETS : WINDOW_PACKETS));
+    return lt->cwnd;
 }
 
 static const char *lt_phase_name(const void *state)

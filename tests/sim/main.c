@@ -143,6 +143,26 @@ static bool test_determinism(unsigned number)
     return is_ok;
 }
 
+// A check that cannot fail proves nothing: without authentication, damage must show as wrong
+// content or as a broken protocol.
+static bool test_damage_is_seen(unsigned number)
+{
+    bool is_ok = true;
+    for (uint64_t seed = 1; seed <= 3; seed++) {
+        struct sim_options options = {.seed = seed};
+        struct sim_scenario scenario = {
+            .up = {.rate = 12500000, .delay = LH_MS, .queue_bytes = 100000, .corrupt_ppm = 20000},
+            .down = {.rate = 12500000, .delay = LH_MS, .queue_bytes = 100000},
+            .client = {.blocks = 20, .block_min = 100000, .block_max = 200000},
+            .aead = &lh_aead_null,
+            .time_limit = 60 * LH_SECOND,
+        };
+        is_ok &= !sim_run(&scenario, &options).is_ok;
+    }
+    printf("%s %u - without authentication, damage is seen\n", is_ok ? "ok" : "not ok", number);
+    return is_ok;
+}
+
 static int run_tests(const struct arguments *arguments)
 {
     unsigned number = 0, failed = 0;
@@ -157,6 +177,7 @@ static int run_tests(const struct arguments *arguments)
         failed += !run_test(&scenario, arguments->seed + seed, ++number);
     }
     failed += !test_determinism(++number);
+    failed += !test_damage_is_seen(++number);
     printf("1..%u\n", number);
     return failed > 0;
 }
