@@ -135,8 +135,7 @@ bool lh_have_next(struct lh_have_items *items, struct lh_have_item *out_item)
     return true;
 }
 
-// --- The messages
-// ---------------------------------------------------------------------------------
+// --- The messages ---
 
 static void job_fields(struct codec *codec, struct lh_message *message)
 {

@@ -155,8 +155,7 @@ const char *lh_job_dest(const struct lh_job *job)
     return job->dest == NULL ? "" : job->dest;
 }
 
-// --- Messages out
-// -----------------------------------------------------------------------------------
+// --- Messages out ---
 
 void lh_job_say(struct lh_job *job, const struct lh_message *message)
 {
@@ -204,8 +203,7 @@ static void notice(struct lh_job *job, const char *text)
             job, &(struct lh_job_problem){.severity = LH_PROBLEM_NOTICE, .path = "", .text = text});
 }
 
-// --- The dialogue
-// -----------------------------------------------------------------------------------
+// --- The dialogue ---
 
 static void become_sender(struct lh_job *job)
 {
@@ -355,8 +353,7 @@ static lh_err on_message(void *ctx, const struct lh_message *message)
                                  : lh_receiver_on_message(job->receiver, message);
 }
 
-// --- Inputs
-// -----------------------------------------------------------------------------------------
+// --- Inputs ---
 
 void lh_job_on_stream(struct lh_job *job, const uint8_t *data, size_t len)
 {

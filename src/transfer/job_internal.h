@@ -92,8 +92,7 @@ static inline struct lh_text lh_text_of(const char *text, size_t len_max)
     return (struct lh_text){.data = text, .len = len};
 }
 
-// --- Offered by job.c to both roles
-// ------------------------------------------------------------------
+// --- Offered by job.c to both roles ---
 
 // Queues a message. Failures end the job.
 void lh_job_say(struct lh_job *job, const struct lh_message *message);
@@ -124,8 +123,7 @@ void lh_job_turn(struct lh_job *job);
 // The receiver is ready for entries.
 void lh_job_prepared(struct lh_job *job, const char *notice);
 
-// --- Offered by the roles to job.c
-// ---------------------------------------------------------------------
+// --- Offered by the roles to job.c ---
 
 lh_err lh_sender_new(struct lh_job *job, struct lh_sender **out_sender) LH_MUST_CHECK;
 void lh_sender_free(struct lh_sender *sender);

@@ -74,8 +74,7 @@ static char *shown_path(const struct lh_incoming *file)
     return path != NULL ? path : strdup(file->name);
 }
 
-// --- Answers
-// -----------------------------------------------------------------------------------------
+// --- Answers ---
 
 static void flush_runs_of(struct lh_receiver *receiver, uint8_t outcome)
 {
@@ -134,8 +133,7 @@ void lh_receiver_release(struct lh_receiver *receiver, uint32_t block)
     channel->block_release(channel->ctx, block);
 }
 
-// --- The end of files
-// -----------------------------------------------------------------------------------
+// --- The end of files ---
 
 static void let_go(struct lh_receiver *receiver, struct lh_incoming *file)
 {
@@ -288,8 +286,7 @@ static lh_err on_file_end(struct lh_receiver *receiver, const struct lh_msg_file
     return lh_large_finish_when_whole(receiver, file);
 }
 
-// --- Inputs
-// ----------------------------------------------------------------------------------------------
+// --- Inputs ---
 
 lh_err lh_receiver_on_message(struct lh_receiver *receiver, const struct lh_message *message)
 {
@@ -336,8 +333,7 @@ void lh_receiver_pump(struct lh_receiver *receiver)
     lh_receiver_end_when_over(receiver);
 }
 
-// --- Life
-// --------------------------------------------------------------------------------------------------
+// --- Life ---
 
 static lh_err init(struct lh_receiver *receiver)
 {

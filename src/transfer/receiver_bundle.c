@@ -33,7 +33,8 @@ unpack(const struct lh_receiver *receiver, struct lh_unpacked *item, struct lh_e
                          .len = len,
                          .mode = &mode,
                          .times = receiver->preserve ? times : NULL};
-    return lh_file_put(file->parent->dir, &put, &item->placed, info);
+    lh_err err = lh_file_put(file->parent->dir, &put, &item->placed, info);
+    return lh_receiver_no_space(err, file->parent->dir, len, info);
 }
 
 static void bundle_run(struct lh_task *task)

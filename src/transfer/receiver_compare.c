@@ -74,8 +74,7 @@ lh_err lh_large_resume(struct lh_large_in *large, bool *out_forget, struct lh_er
     return LH_OK;
 }
 
-// --- On a worker
-// -------------------------------------------------------------------------------------------
+// --- On a worker ---
 
 // Opens the present target, which must still be the file that was looked at.
 static int open_target(struct lh_large_in *large)
@@ -164,8 +163,7 @@ static void compare_run(struct lh_task *task)
     hash_stretch(LH_CONTAINER_OF(task, struct lh_large_in, compare_task));
 }
 
-// --- On the loop
-// --------------------------------------------------------------------------------------------
+// --- On the loop ---
 
 static void tell_have(struct lh_receiver *receiver, struct lh_large_in *large)
 {

@@ -13,8 +13,7 @@
 #include "transfer/reason.h"
 #include "transfer/receiver_internal.h"
 
-// --- Arrival
-// --------------------------------------------------------------------------------------------
+// --- Arrival ---
 
 static lh_err add_directory(struct lh_receiver *receiver,
                             struct lh_in_dir *parent,
@@ -198,8 +197,7 @@ lh_err lh_receiver_on_entry(struct lh_receiver *receiver, const struct lh_msg_en
     return LH_OK;
 }
 
-// --- On a worker
-// ------------------------------------------------------------------------------------------
+// --- On a worker ---
 
 static lh_err open_one(struct lh_receiver *receiver, struct lh_in_dir *dir, struct lh_errinfo *info)
 {
@@ -431,8 +429,7 @@ static void decide_run(struct lh_task *task)
     }
 }
 
-// --- On the loop
-// ------------------------------------------------------------------------------------------
+// --- On the loop ---
 
 static void add_run(struct lh_run *runs, size_t *count, uint32_t id)
 {

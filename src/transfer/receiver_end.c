@@ -21,8 +21,7 @@ lh_err lh_receiver_on_list_end(struct lh_receiver *receiver, const struct lh_msg
     return LH_OK;
 }
 
-// --- On a worker
-// --------------------------------------------------------------------------------------------
+// --- On a worker ---
 
 static void note_failure(struct lh_receiver *receiver, const struct lh_in_dir *dir)
 {
@@ -65,8 +64,7 @@ static void end_run(struct lh_task *task)
     }
 }
 
-// --- On the loop
-// -----------------------------------------------------------------------------------------------
+// --- On the loop ---
 
 static void tell_failures(struct lh_receiver *receiver)
 {

@@ -13,8 +13,7 @@
 #include "transfer/reason.h"
 #include "transfer/receiver_internal.h"
 
-// --- On a worker
-// --------------------------------------------------------------------------------------------
+// --- On a worker ---
 
 static lh_err changed_meanwhile(struct lh_errinfo *info)
 {
@@ -42,7 +41,8 @@ static lh_err copy_block(
     lh_digest_block(buffer, len, &digest);
     if (LH_GUARD(RECEIVER_COPY_DIGEST, !lh_digest_equal(&digest, &large->digests[index])))
         return changed_meanwhile(info);
-    return lh_partial_write(&large->partial, buffer, len, offset, info);
+    lh_err err = lh_partial_write(&large->partial, buffer, len, offset, info);
+    return lh_receiver_no_space(err, large->file->parent->dir, large->file->source.size, info);
 }
 
 // Copies the blocks that the old file gave.
@@ -139,8 +139,7 @@ static void finish_run(struct lh_task *task)
     large->err = finish(large, &large->info);
 }
 
-// --- On the loop
-// ---------------------------------------------------------------------------------------------
+// --- On the loop ---
 
 static void finish_done(struct lh_task *task)
 {

@@ -120,6 +120,10 @@ void lh_comparing_tell_small(struct lh_receiver *receiver, struct lh_incoming *f
 lh_err lh_receiver_on_same(struct lh_receiver *receiver, struct lh_msg_same same) LH_MUST_CHECK;
 
 // receiver_write.c
+// Says in `info` how many bytes a file of `bytes` needs and how many there are, where `err` is
+// LH_E_NOSPC. Returns `err`. For workers.
+lh_err lh_receiver_no_space(lh_err err, struct lh_dir *dir, uint64_t bytes, struct lh_errinfo *info)
+    LH_MUST_CHECK;
 lh_err lh_receiver_on_file_block(struct lh_receiver *receiver,
                                  uint32_t block,
                                  const uint8_t *data,

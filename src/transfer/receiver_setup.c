@@ -297,8 +297,7 @@ static lh_err open_dest(struct lh_receiver *receiver, struct lh_errinfo *info)
     }
 }
 
-// --- The task
-// --------------------------------------------------------------------------------------------
+// --- The task ---
 
 static lh_err set_up(struct lh_receiver *receiver, struct lh_errinfo *info)
 {

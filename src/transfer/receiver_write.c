@@ -4,13 +4,41 @@
 // whatever order they come. The first one makes the file's partial (a task, too); blocks wait for
 // that. A block is recorded in the journal only after it was written.
 #include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/assert.h"
+#include "base/text.h"
 #include "transfer/reason.h"
 #include "transfer/receiver_internal.h"
 
-// --- Writing
-// -------------------------------------------------------------------------------------------------
+// --- A full disk ---
+
+lh_err lh_receiver_no_space(lh_err err, struct lh_dir *dir, uint64_t bytes, struct lh_errinfo *info)
+{
+    char needed[32], free_now[32];
+    struct statvfs room;
+    struct lh_errinfo ignored = {0};
+    int fd;
+    if (err != LH_E_NOSPC || strstr(info->text, "needed") != NULL)
+        return err; // something else, or told already
+    if (lh_dir_pin(dir, &fd, &ignored) != LH_OK)
+        return err;
+    bool is_known = fstatvfs(fd, &room) == 0;
+    lh_dir_unpin(dir);
+    if (!is_known)
+        return err;
+    uint64_t left = (uint64_t)room.f_bavail * room.f_frsize;
+    *info = (struct lh_errinfo){0};
+    return lh_fail(
+        info, err, LH_CODE_NO_SPACE,
+        "no space left: %s (%llu bytes) needed for this file, %s (%llu bytes) free; make "
+        "room and run the command again",
+        lh_format_bytes(bytes, needed, sizeof needed), (unsigned long long)bytes,
+        lh_format_bytes(left, free_now, sizeof free_now), (unsigned long long)left);
+}
+
+// --- Writing ---
 
 static void write_run(struct lh_task *task)
 {
@@ -23,9 +51,12 @@ static void write_run(struct lh_task *task)
     }
     struct lh_receiver *receiver = write->receiver;
     uint64_t offset = (uint64_t)write->index * receiver->job->host.block_size;
-    if (!receiver->is_sink)
-        write->err = lh_partial_write(&write->file->large->partial, write->content, write->len,
-                                      offset, &write->info);
+    if (receiver->is_sink)
+        return;
+    const struct lh_incoming *file = write->file;
+    lh_err err =
+        lh_partial_write(&file->large->partial, write->content, write->len, offset, &write->info);
+    write->err = lh_receiver_no_space(err, file->parent->dir, file->source.size, &write->info);
 }
 
 static void write_done(struct lh_task *task)
@@ -76,8 +107,7 @@ void lh_pending_release(struct lh_receiver *receiver, struct lh_large_in *large)
     }
 }
 
-// --- The partial
-// ------------------------------------------------------------------------------------------------
+// --- The partial ---
 
 static void create_run(struct lh_task *task)
 {
@@ -140,8 +170,7 @@ static void create(struct lh_large_in *large)
     lh_ioq_submit(large->receiver->job->host.ioq, &large->task);
 }
 
-// --- Arrival
-// ----------------------------------------------------------------------------------------------------
+// --- Arrival ---
 
 static lh_err check(const struct lh_receiver *receiver,
                     const struct lh_incoming *file,

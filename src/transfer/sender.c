@@ -103,8 +103,7 @@ bool lh_stat_id_same(const struct lh_stat_id *a, const struct lh_stat_id *b)
            a->dev == b->dev && a->ino == b->ino;
 }
 
-// --- The end of files
-// --------------------------------------------------------------------------------
+// --- The end of files ---
 
 // The receiver has answered: nothing of the file is left here.
 static void forget(struct lh_sender *sender, struct lh_outgoing *file)
@@ -195,8 +194,7 @@ void lh_sender_file_failed(struct lh_sender *sender,
         file->state = LH_OUTGOING_DONE;
 }
 
-// --- Messages
-// ----------------------------------------------------------------------------------------
+// --- Messages ---
 
 static struct lh_outgoing *find(const struct lh_sender *sender, uint32_t id)
 {
@@ -398,8 +396,7 @@ lh_err lh_sender_on_message(struct lh_sender *sender, const struct lh_message *m
     }
 }
 
-// --- Life
-// --------------------------------------------------------------------------------------------
+// --- Life ---
 
 lh_err lh_sender_new(struct lh_job *job, struct lh_sender **out_sender)
 {

@@ -11,8 +11,7 @@
 #include "base/assert.h"
 #include "transfer/sender_internal.h"
 
-// --- On a worker
-// -----------------------------------------------------------------------------------------
+// --- On a worker ---
 
 static lh_err read_file(struct lh_outgoing *file, int fd, uint8_t *data, struct lh_errinfo *info)
 {
@@ -88,8 +87,7 @@ static void bundle_run(struct lh_task *task)
     block->content = end - begin;
 }
 
-// --- On the loop
-// ------------------------------------------------------------------------------------------
+// --- On the loop ---
 
 static void end_same(struct lh_sender *sender, const struct lh_out_item *item)
 {

@@ -35,8 +35,7 @@ note_failure(struct lh_large_out *large, enum lh_read_status status, const struc
     large->info = *info;
 }
 
-// --- Closing
-// -------------------------------------------------------------------------------------------
+// --- Closing ---
 
 static void close_run(struct lh_task *task)
 {
@@ -112,8 +111,7 @@ void lh_large_stop(struct lh_sender *sender, struct lh_outgoing *file)
     close_when_over(file->large);
 }
 
-// --- Opening
-// -------------------------------------------------------------------------------------------
+// --- Opening ---
 
 static void open_run(struct lh_task *task)
 {
@@ -164,8 +162,7 @@ static bool open_file(struct lh_sender *sender, struct lh_outgoing *file)
     return true;
 }
 
-// --- Reading
-// -------------------------------------------------------------------------------------------
+// --- Reading ---
 
 static enum lh_read_status
 read_all(int fd, uint8_t *data, size_t len, uint64_t offset, struct lh_errinfo *info)

@@ -13,8 +13,7 @@
 #include "transfer/reason.h"
 #include "transfer/sender_internal.h"
 
-// --- On a worker
-// ---------------------------------------------------------------------------------------
+// --- On a worker ---
 
 static struct lh_outgoing *problem_of(const struct lh_walking *walking,
                                       const char *name,
@@ -98,8 +97,7 @@ static void walk_run(struct lh_task *task)
         walking->info.code = err;
 }
 
-// --- On the loop
-// -----------------------------------------------------------------------------------------
+// --- On the loop ---
 
 static void next_source(struct lh_walking *walking)
 {

@@ -392,6 +392,33 @@ static void a_file_that_keeps_changing_never_arrives(void **state)
     check_arrived(fixture);
 }
 
+static bool change_before_it_is_read(struct pair *pair, void *ctx)
+{
+    struct lh_job_status status;
+    lh_job_status(pair->client.job, &status);
+    if (status.files_total == 0) // not announced yet
+        return false;
+    tree_write_text(ctx, "what it is in the end");
+    pair->step = NULL;
+    return false;
+}
+
+static void a_small_file_that_changes_after_it_was_announced_arrives_as_it_is(void **state)
+{
+    struct fixture *fixture = *state;
+    char file[400];
+    in_from(fixture, file, "other");
+    tree_write_text(file, "rests");
+    in_from(fixture, file, "small");
+    tree_write_text(file, "at first");
+    begin(fixture, 1, LH_JOB_UPLOAD);
+    fixture->pair.step = change_before_it_is_read;
+    fixture->pair.step_ctx = file;
+    pair_loop(&fixture->pair);
+    check_arrived(fixture);
+    check_uint(fixture->pair.client.verdict.counts.files_complete, 2);
+}
+
 static bool spoil_target(struct pair *pair, void *ctx)
 {
     if (pair->client.out.block_bytes == 0)
@@ -626,8 +653,7 @@ static void a_canceled_transfer_says_so_and_goes_on_later(void **state)
     assert_true(fixture->pair.client.verdict.counts.bytes_sent < 45 * BLOCK);
 }
 
-// --- A full disk
-// -----------------------------------------------------------------------------------
+// --- A full disk ---
 
 static char small_disk[] = "/tmp/lh-small-disk-XXXXXX"; // a tmpfs of SMALL_DISK bytes, or ""
 #define SMALL_DISK (40 * BLOCK)
@@ -666,6 +692,49 @@ static void a_full_disk_fails_what_does_not_fit_and_the_rest_arrives(void **stat
     check_arrived(fixture);
     tree_path(path, sizeof path, "%s/to/from", small_disk);
     check_uint(tree_count(path), 22);
+}
+
+// Somebody else fills the disk while the file is on its way.
+static bool fill_disk(struct pair *pair, void *ctx)
+{
+    if (pair->client.out.block_bytes < 12 * BLOCK)
+        return false;
+    static uint8_t zeros[BLOCK];
+    int fd = open(ctx, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    while (write(fd, zeros, sizeof zeros) > 0)
+        continue;
+    close(fd);
+    pair->step = NULL;
+    return false;
+}
+
+static void after_a_full_disk_only_the_missing_is_sent(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[400], ballast[400];
+    if (small_disk[0] == '\0') {
+        print_message("# no small disk could be mounted here\n");
+        skip();
+    }
+    in_from(fixture, path, "large");
+    tree_write(path, 1, 30 * BLOCK);
+    tree_path(fixture->to, sizeof fixture->to, "%s/to2", small_disk);
+    tree_mkdir(fixture->to);
+    tree_path(ballast, sizeof ballast, "%s/to", small_disk);
+    tree_remove(strdup(ballast)); // of the test before
+    tree_path(ballast, sizeof ballast, "%s/ballast", small_disk);
+    fixture->read_ahead = 4 * BLOCK;
+    begin(fixture, 1, LH_JOB_UPLOAD);
+    fixture->pair.step = fill_disk;
+    fixture->pair.step_ctx = ballast;
+    pair_loop(&fixture->pair);
+    check_uint(fixture->pair.client.verdict.code, LH_CODE_NO_SPACE);
+    assert_non_null(strstr(fixture->pair.client.log, "1966080 bytes) needed"));
+    assert_non_null(strstr(fixture->pair.client.log, "free"));
+    check_int(unlink(ballast), 0);
+    run(fixture, 2, LH_JOB_UPLOAD);
+    check_arrived(fixture);
+    assert_true(fixture->pair.client.verdict.counts.bytes_sent <= 24 * BLOCK);
 }
 
 // Needs root or user namespaces; without them small_disk stays empty and its test is skipped.
@@ -714,6 +783,7 @@ int main(void)
         CASE(a_file_that_vanishes_is_named_and_the_rest_arrives),
         CASE(a_file_that_changes_once_is_read_again),
         CASE(a_file_that_keeps_changing_never_arrives),
+        CASE(a_small_file_that_changes_after_it_was_announced_arrives_as_it_is),
         CASE(an_old_file_that_changes_while_it_is_used_is_not_mixed_in),
         CASE(files_and_directories_do_not_replace_each_other),
         CASE(a_symlink_at_the_target_is_replaced_and_not_followed),
@@ -723,6 +793,7 @@ int main(void)
         CASE(a_second_session_of_the_same_job_is_refused),
         CASE(a_canceled_transfer_says_so_and_goes_on_later),
         CASE(a_full_disk_fails_what_does_not_fit_and_the_rest_arrives),
+        CASE(after_a_full_disk_only_the_missing_is_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -424,8 +424,7 @@ static void directories_too_many_or_too_deep_end_the_session(void **state)
     }
 }
 
-// --- A rogue receiver against the sender
-// -------------------------------------------------------------------
+// --- A rogue receiver against the sender ---
 
 static void decide_an_unknown_id(struct pair_end *to)
 {
@@ -572,8 +571,7 @@ static void a_receiver_that_breaks_the_rules_ends_the_session(void **state)
     }
 }
 
-// --- Noise
-// ---------------------------------------------------------------------------------------------------
+// --- Noise ---
 
 // Messages and blocks that are well formed and mean random things: neither end may crash, hang, or
 // reach outside, whatever comes. (The sanitizers watch.)

@@ -21,7 +21,7 @@ struct block {
     size_t len;
 };
 
-// --- The channel ---------------------------------------------------------------------------------
+// --- The channel ---
 
 static lh_err send_block(void *ctx, uint8_t *data, size_t len, uint32_t *out_block)
 {
@@ -148,7 +148,7 @@ static bool wake(struct pair_end *end)
     return false; // no progress in itself
 }
 
-// --- Events --------------------------------------------------------------------------------------
+// --- Events ---
 
 static void on_problem(void *user, const struct lh_job_problem *problem)
 {
@@ -185,8 +185,7 @@ static void on_finished(void *user, const struct lh_job_verdict *verdict)
 static const struct lh_job_events events = {
     .on_problem = on_problem, .on_file = on_file, .on_finished = on_finished};
 
-// --- The pair
-// --------------------------------------------------------------------------------------
+// --- The pair ---
 
 static void
 end_init(struct pair *pair, struct pair_end *end, struct pair_end *peer, const char *state)
@@ -378,8 +377,7 @@ void pair_inject_block(struct pair_end *to, const void *data, size_t len)
     lh_job_on_block(to->job, block->number, block->copy, len);
 }
 
-// --- Trees
-// -----------------------------------------------------------------------------------------
+// --- Trees ---
 
 char *tree_temp(void)
 {

@@ -78,7 +78,7 @@ void pair_fini(struct pair *pair);
 void pair_inject_stream(struct pair_end *to, const void *data, size_t len);
 void pair_inject_block(struct pair_end *to, const void *data, size_t len);
 
-// --- Trees ---------------------------------------------------------------------------------------
+// --- Trees ---
 
 char *tree_temp(void); // a new directory; free with tree_remove
 void tree_remove(char *path);
