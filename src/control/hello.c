@@ -41,6 +41,7 @@ enum tag { // on the wire; never reused
     TAG_ADDRESSES = 11,
     TAG_SOFTWARE = 12,
     TAG_REFUSAL = 13,
+    TAG_PACE = 14,
     TAG_N_
 };
 #define TAG_CRITICAL 0x8000u
@@ -74,6 +75,15 @@ static lh_err fail(struct lh_hello *hello, enum lh_hello_why why, uint16_t tag)
 static bool in_range(uint64_t value, uint64_t low, uint64_t high)
 {
     return value >= low && value <= high;
+}
+
+static bool pace_is_acceptable(const struct lh_hello_pace *pace)
+{
+    if (pace->policy >= LH_HELLO_POLICY_N_)
+        return false;
+    if (pace->rate_target == 0)
+        return pace->policy != LH_HELLO_FIXED;
+    return pace->rate_min <= pace->rate_target;
 }
 
 static bool read_secret(struct lh_hello *hello, struct lh_reader *value)
@@ -171,6 +181,17 @@ static bool read_refusal(struct lh_hello *hello, struct lh_reader *value)
     return true;
 }
 
+static bool read_pace(struct lh_hello *hello, struct lh_reader *value)
+{
+    struct lh_hello_pace pace = {.policy = lh_read_u8(value)};
+
+    pace.rate_target = lh_read_u64(value);
+    pace.rate_min = lh_read_u64(value);
+    hello->peer.pace = pace;
+    // Only a client has wishes; a server that voiced some would be no server of ours.
+    return hello->role == LH_ROLE_SERVER && pace_is_acceptable(&pace);
+}
+
 static const struct field {
     uint16_t len_min, len_max;
     enum need need;
@@ -189,6 +210,7 @@ static const struct field {
     [TAG_ADDRESSES] = {0, 17 * LH_HELLO_ADDRESSES_MAX, NEED_SERVER, read_addresses},
     [TAG_SOFTWARE] = {0, LH_SOFTWARE_MAX, NEED_NONE, read_software},
     [TAG_REFUSAL] = {1, 1 + LH_REASON_MAX, NEED_NONE, read_refusal},
+    [TAG_PACE] = {17, 17, NEED_NONE, read_pace},
 };
 
 // --- Writing
@@ -224,6 +246,17 @@ static void write_addresses(struct lh_writer *writer, const struct lh_hello_info
     }
 }
 
+// Critical: a server that does not know the field must not send faster than was asked.
+static void write_pace(struct lh_writer *writer, const struct lh_hello_pace *pace)
+{
+    if (pace->policy == 0 && pace->rate_target == 0 && pace->rate_min == 0)
+        return;
+    write_tag(writer, TAG_PACE | TAG_CRITICAL, 17);
+    lh_write_u8(writer, pace->policy);
+    lh_write_u64(writer, pace->rate_target);
+    lh_write_u64(writer, pace->rate_min);
+}
+
 static void write_offer(struct lh_writer *writer, const struct lh_hello *hello)
 {
     const struct lh_hello_info *own = &hello->own;
@@ -236,6 +269,8 @@ static void write_offer(struct lh_writer *writer, const struct lh_hello *hello)
     write_number(writer, TAG_PACKET_MAX, own->packet_max, 2);
     write_number(writer, TAG_RECEIVE_BUDGET, own->receive_budget, 8);
     write_number(writer, TAG_UDP_PORT, own->udp_port, 2);
+    if (hello->role == LH_ROLE_CLIENT)
+        write_pace(writer, &own->pace);
     if (hello->role == LH_ROLE_SERVER) {
         write_number(writer, TAG_SESSION_ID, own->session_id, 4);
         write_addresses(writer, own);

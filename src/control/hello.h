@@ -39,6 +39,21 @@ struct lh_hello_address {
     uint8_t bytes[16]; // network order; the first 4 for IPv4
 };
 
+enum lh_hello_policy {
+    LH_HELLO_FAIR = 0,
+    LH_HELLO_HIGH = 1,
+    LH_HELLO_FIXED = 2,
+    LH_HELLO_POLICY_N_
+};
+
+// How the client wants data to be sent to it. All zero: as the server does by itself; nothing is
+// said.
+struct lh_hello_pace {
+    uint8_t policy;       // enum lh_hello_policy; FIXED needs rate_target
+    uint64_t rate_target; // bytes/s of IP datagrams, 0 = none
+    uint64_t rate_min;    // likewise; at most rate_target where that is given
+};
+
 // What one side says in its HELLO. As an offer (lh_hello_init) it must be in range; as the peer's
 // it has been checked to be.
 struct lh_hello_info {
@@ -50,13 +65,14 @@ struct lh_hello_info {
     uint8_t aead_count;                    // 1 .. LH_HELLO_CHOICES_MAX
     uint8_t digests[LH_HELLO_CHOICES_MAX]; // likewise
     uint8_t digest_count;
-    uint8_t lanes_max;       // 1 .. LH_LANES_MAX, the SSH lane included; the smaller one holds
-    uint8_t block_log2_max;  // LH_BLOCK_LOG2_MIN .. _MAX; the smaller one holds
-    uint8_t epoch_shift_max; // 2 .. LH_EPOCH_SHIFT; the smaller one holds
-    uint16_t packet_max;     // largest UDP payload accepted, LH_PACKET_MIN_MTU .. LH_PACKET_MAX
-    uint64_t receive_budget; // bytes of blocks this side holds at most, >= LH_MEMORY_MIN
-    uint16_t udp_port;       // client: wished (-O); server: bound, 0 = no UDP here
-    uint32_t session_id;     // server only, not 0
+    uint8_t lanes_max;         // 1 .. LH_LANES_MAX, the SSH lane included; the smaller one holds
+    uint8_t block_log2_max;    // LH_BLOCK_LOG2_MIN .. _MAX; the smaller one holds
+    uint8_t epoch_shift_max;   // 2 .. LH_EPOCH_SHIFT; the smaller one holds
+    uint16_t packet_max;       // largest UDP payload accepted, LH_PACKET_MIN_MTU .. LH_PACKET_MAX
+    uint64_t receive_budget;   // bytes of blocks this side holds at most, >= LH_MEMORY_MIN
+    uint16_t udp_port;         // client: wished (-O); server: bound, 0 = no UDP here
+    struct lh_hello_pace pace; // client only: how fast the server may send
+    uint32_t session_id;       // server only, not 0
     struct lh_hello_address
         addresses[LH_HELLO_ADDRESSES_MAX]; // server only: where it may be reached
     uint8_t address_count;

@@ -168,6 +168,8 @@ static struct lh_job_request make_request(const struct lhcp_options *options)
         [LHCP_OVERWRITE_DIFF] = LH_OVERWRITE_DIFF,
         [LHCP_OVERWRITE_ALWAYS] = LH_OVERWRITE_ALWAYS,
         [LHCP_OVERWRITE_NEVER] = LH_OVERWRITE_NEVER,
+        [LHCP_OVERWRITE_OLDER] = LH_OVERWRITE_OLDER,
+        [LHCP_OVERWRITE_DIFF_OLDER] = LH_OVERWRITE_DIFF_OLDER,
     };
     struct lh_job_request request = {
         .direction = options->direction == LHCP_SEND ? LH_JOB_UPLOAD : LH_JOB_DOWNLOAD,

@@ -31,6 +31,11 @@ static struct lh_hello_info make_offer(const struct lhcp_options *options)
         [LHCP_CIPHER_AES256_GCM] = LH_AEAD_AES256_GCM,
         [LHCP_CIPHER_CHACHA20_POLY1305] = LH_AEAD_CHACHA20_POLY1305,
     };
+    static const uint8_t policies[] = {
+        [LHCP_POLICY_FAIR] = LH_HELLO_FAIR,
+        [LHCP_POLICY_HIGH] = LH_HELLO_HIGH,
+        [LHCP_POLICY_FIXED] = LH_HELLO_FIXED,
+    };
     struct lh_hello_info offer = {
         .aeads = {LH_AEAD_AES128_GCM, LH_AEAD_AES256_GCM, LH_AEAD_CHACHA20_POLY1305},
         .aead_count = 3,
@@ -44,6 +49,11 @@ static struct lh_hello_info make_offer(const struct lhcp_options *options)
         .udp_port = options->udp == LHCP_UDP_OFF ? 0 : options->udp_port,
     };
 
+    offer.pace = (struct lh_hello_pace){
+        .policy = policies[options->policy],
+        .rate_target = options->rate_target / 8,
+        .rate_min = options->rate_min / 8,
+    };
     if (options->cipher != LHCP_CIPHER_AUTO) {
         offer.aeads[0] = only[options->cipher];
         offer.aead_count = 1;

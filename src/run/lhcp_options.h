@@ -35,9 +35,11 @@ enum lhcp_direction {
 };
 
 enum lhcp_overwrite {
-    LHCP_OVERWRITE_DIFF,   // replace what differs; leave what is the same (default)
-    LHCP_OVERWRITE_ALWAYS, // send every file whole, whatever is there
-    LHCP_OVERWRITE_NEVER   // leave every file that exists
+    LHCP_OVERWRITE_DIFF,      // replace what differs; leave what is the same (default)
+    LHCP_OVERWRITE_ALWAYS,    // send every file whole, whatever is there
+    LHCP_OVERWRITE_NEVER,     // leave every file that exists
+    LHCP_OVERWRITE_OLDER,     // replace what is older than its source
+    LHCP_OVERWRITE_DIFF_OLDER // replace what differs and is older
 };
 
 enum lhcp_symlinks {

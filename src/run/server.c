@@ -195,6 +195,7 @@ static lh_ns turn(void *user, lh_ns now)
 static lh_err start_session(struct server *server, struct lh_errinfo *info)
 {
     const struct lh_session_params *params = lh_hello_params(&server->hello);
+    const struct lh_hello_pace *pace = &lh_hello_peer(&server->hello)->pace;
     struct lh_secret master = {0};
     struct lh_errinfo no_state = {0};
     lh_err err;
@@ -212,7 +213,8 @@ static lh_err start_session(struct server *server, struct lh_errinfo *info)
         .leftover = server->handshake.leftover,
         .leftover_len = server->handshake.leftover_len,
         .udp_port = server->port,
-        .cc = &lh_cc_lt,
+        .cc = pace->policy == LH_HELLO_FIXED ? &lh_cc_fixed : &lh_cc_lt,
+        .limits = {.rate_target = pace->rate_target, .rate_min = pace->rate_min},
         .state_dir = has_state ? server->state_dir : NULL,
         .events = &job_events,
         .user = server,

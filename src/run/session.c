@@ -199,6 +199,7 @@ static lh_err make_transport(struct lh_session *session,
     };
     struct lh_lane_config lane = {.lane = LH_LANE_SSH,
                                   .cc = &lh_cc_pipe,
+                                  .limits = config->limits,
                                   .payload_max = LH_SSH_FRAME_MAX,
                                   .inflight_max = LH_SSH_PIPE_EARLY};
     lh_err err;

@@ -146,6 +146,17 @@ def test_json_is_one_object_a_line_and_ends_with_the_summary():
         h.assert_in("lhcp: error %d: " % last["error_code"], err.splitlines()[-1])
 
 
+def test_the_target_rate_holds_both_ways_and_over_ssh_too():
+    with h.Place() as place:
+        for arguments in (["faux:///x?5m", "host:faux://"], ["host:faux:///x?5m", "faux://"],
+                          ["--policy=fixed", "host:faux:///x?5m", "faux://"],
+                          ["--udp=off", "host:faux:///x?5m", "faux://"], ["--udp=off", "faux:///x?5m", "host:faux://"]):
+            began = time.monotonic()
+            place.run("-l", "20m", *arguments)
+            took = time.monotonic() - began # 5 MiB at 20 Mbit/s: 2.1 s
+            assert took > 1.7, "%s: %.2f s" % (arguments, took)
+
+
 class Terminal:
     """What a person would see: enough of a terminal for the sequences that lhcp uses; it fails on any other."""
 

@@ -130,6 +130,43 @@ static void both_ends_compute_the_same_session(void **state)
     }
 }
 
+static void the_client_says_how_fast_the_server_may_send(void **state)
+{
+    (void)state;
+    static const struct {
+        struct lh_hello_pace pace;
+        bool is_refused;
+    } cases[] = {
+        {{0, 0, 0}, false},
+        {{LH_HELLO_FAIR, 125000000, 0}, false},
+        {{LH_HELLO_HIGH, 0, 1000}, false},
+        {{LH_HELLO_FIXED, 1000, 1000}, false},
+        {{LH_HELLO_FIXED, 0, 0}, true}, // fixed at what?
+        {{LH_HELLO_POLICY_N_, 1000, 0}, true},
+        {{LH_HELLO_FAIR, 1000, 1001}, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct lh_hello client, server;
+        struct lh_hello_info wish = offer(1), have = offer(2);
+        size_t len, used;
+        const uint8_t *bytes;
+        wish.pace = cases[i].pace;
+        lh_hello_init(&client, LH_ROLE_CLIENT, &wish);
+        lh_hello_init(&server, LH_ROLE_SERVER, &have);
+        bytes = lh_hello_output(&client, &len);
+        lh_err err = lh_hello_feed(&server, bytes, len, &used);
+        check_err(err, cases[i].is_refused ? LH_E_PROTO : 0);
+        if (!cases[i].is_refused) {
+            const struct lh_hello_pace *heard = &lh_hello_peer(&server)->pace;
+            check_uint(heard->policy, cases[i].pace.policy);
+            check_uint(heard->rate_target, cases[i].pace.rate_target);
+            check_uint(heard->rate_min, cases[i].pace.rate_min);
+        }
+        lh_hello_fini(&client);
+        lh_hello_fini(&server);
+    }
+}
+
 static void client_wish_decides_between_common_ciphers(void **state)
 {
     (void)state;
@@ -554,6 +591,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ends_compute_the_same_session),
+        cmocka_unit_test(the_client_says_how_fast_the_server_may_send),
         cmocka_unit_test(client_wish_decides_between_common_ciphers),
         cmocka_unit_test(highest_common_major_wins_or_both_ranges_are_named),
         cmocka_unit_test(login_noise_is_skipped_and_kept_for_the_report),
