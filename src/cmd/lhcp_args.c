@@ -191,16 +191,6 @@ static lh_err set_symlinks(void *target,
     return set_choice(target, option, value, info);
 }
 
-static lh_err set_overwrite(void *target,
-                            const struct lh_option *option,
-                            const char *value,
-                            struct lh_errinfo *info)
-{
-    if (strcmp(value, "older") == 0 || strcmp(value, "diff+older") == 0)
-        return usage_error(info, "is not supported by this version: use diff, always or never");
-    return set_choice(target, option, value, info);
-}
-
 static lh_err set_retry_timeout(void *target,
                                 const struct lh_option *option,
                                 const char *value,
@@ -243,6 +233,8 @@ static const struct lh_choice policies[] = {{"fair", LHCP_POLICY_FAIR},
 static const struct lh_choice overwrites[] = {{"diff", LHCP_OVERWRITE_DIFF},
                                               {"always", LHCP_OVERWRITE_ALWAYS},
                                               {"never", LHCP_OVERWRITE_NEVER},
+                                              {"older", LHCP_OVERWRITE_OLDER},
+                                              {"diff+older", LHCP_OVERWRITE_DIFF_OLDER},
                                               {NULL, 0}};
 static const struct lh_choice symlinks[] = {
     {"copy", LHCP_SYMLINKS_COPY}, {"skip", LHCP_SYMLINKS_SKIP}, {NULL, 0}};
@@ -287,14 +279,14 @@ static const struct lh_option lhcp_options_table[] = {
      .help = "preserve modes and times"},
     {'k', NULL, "LEVEL", LH_OPTION_SHOWN, set_resume_level,
      .help = "0: send everything anew; 1, 2, 3: resume, compared by digests (the default)"},
-    {0, "overwrite", "WHEN", LH_OPTION_SHOWN, set_overwrite, OF(overwrite), .choices = overwrites,
-     .help = "diff (default), always, never"},
+    {0, "overwrite", "WHEN", LH_OPTION_SHOWN, set_choice, OF(overwrite), .choices = overwrites,
+     .help = "diff (default), always, never, older, diff+older"},
     {0, "symbolic-links", "HOW", LH_OPTION_SHOWN, set_symlinks, OF(symlinks), .choices = symlinks,
      .help = "copy (as links; default) or skip"},
     {0, "retry-timeout", "SECS", LH_OPTION_SHOWN, set_retry_timeout,
      .help = "go on after broken sessions for so long (3600); 0: never"},
     {0, "memory", "SIZE", LH_OPTION_SHOWN, set_size, OF(memory), .low = LH_MEMORY_MIN,
-     .high = (uint64_t)4 << 30, .help = "receive buffer at most (256m)"},
+     .high = (uint64_t)4 << 30, .help = "receive buffer at most, for downloads (256m)"},
     {0, "block-size", "SIZE", LH_OPTION_SHOWN, set_block_size,
      .help = "64k to 4m, a power of two (1m)"},
     {'n', "dry-run", NULL, LH_OPTION_SHOWN, lh_option_flag, ARGS(dry_run),
@@ -606,7 +598,12 @@ static lh_err place_transfer_operands(struct args *args,
                                     : place_operands(args, operands, count, info);
     for (size_t i = 0; err == 0 && i < options->source_count; i++)
         err = check_path(options->sources[i], true, info);
-    return err != 0 ? err : check_path(options->destination, false, info);
+    if (err == 0)
+        err = check_path(options->destination, false, info);
+    if (err == 0 && options->direction == LHCP_SEND && options->memory != LH_MEMORY_DEFAULT)
+        err = usage_error(info,
+                          "--memory is about receiving: the server's own limit holds for uploads");
+    return err;
 }
 
 // --- What one option means beside another
