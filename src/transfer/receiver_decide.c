@@ -266,6 +266,7 @@ static lh_err decide_symlink(const struct lh_receiver *receiver, struct lh_decid
     deciding->decision = LH_IN_COMPLETE;
     if (receiver->is_sink || receiver->is_dry)
         return LH_OK;
+    bool is_there = false;
     lh_err err = lh_dir_stat(dir, file->name, &there, &deciding->info);
     if (err < 0)
         return err;
@@ -276,14 +277,16 @@ static lh_err decide_symlink(const struct lh_receiver *receiver, struct lh_decid
         if (receiver->job->overwrite == LH_OVERWRITE_NEVER)
             return LH_OK;
         struct lh_errinfo ignored = {0};
-        if (S_ISLNK(there.st_mode) &&
-            lh_dir_read_link(dir, file->name, target, sizeof target, &ignored) == LH_OK &&
-            strcmp(target, file->target_text) == 0)
-            return LH_OK;
+        is_there = S_ISLNK(there.st_mode) &&
+                   lh_dir_read_link(dir, file->name, target, sizeof target, &ignored) == LH_OK &&
+                   strcmp(target, file->target_text) == 0;
     }
-    err = lh_dir_symlink(dir, file->name, file->target_text, &deciding->info);
+    if (!is_there)
+        err = lh_dir_symlink(dir, file->name, file->target_text, &deciding->info);
     if (err != LH_OK || !receiver->preserve)
         return err;
+    if (is_there && lh_source_id_of(&there).mtime_ns == file->source.mtime_ns)
+        return LH_OK;
     lh_times_of(file->atime_ns, file->source.mtime_ns, times);
     return lh_dir_set_attributes(dir, file->name, NULL, times, &deciding->info);
 }
@@ -316,6 +319,33 @@ static bool may_stay(const struct lh_receiver *receiver,
         break;
     }
     return false;
+}
+
+// The content need not come: it is what an earlier run put there. But that run may have been one
+// without -p, so that the attributes are still others.
+static lh_err
+retouch(const struct lh_receiver *receiver, struct lh_deciding *deciding, const struct stat *there)
+{
+    const struct lh_incoming *file = deciding->file;
+    struct lh_dir *dir = file->parent->dir;
+    struct timespec times[2];
+    mode_t mode = file->mode & 0777;
+    bool is_wanted = receiver->preserve && !receiver->is_dry && is_unchanged(file, there) &&
+                     (receiver->job->overwrite == LH_OVERWRITE_DIFF ||
+                      receiver->job->overwrite == LH_OVERWRITE_DIFF_OLDER);
+    bool is_right =
+        (there->st_mode & 0777) == mode && lh_source_id_of(there).mtime_ns == file->source.mtime_ns;
+    if (!is_wanted || is_right)
+        return LH_OK;
+    lh_times_of(file->atime_ns, file->source.mtime_ns, times);
+    lh_err err = lh_dir_set_attributes(dir, file->name, &mode, times, &deciding->info);
+    if (err == LH_OK)
+        err = lh_dir_stat(dir, file->name, &deciding->placed, &deciding->info);
+    if (err == LH_NONE)
+        return lh_fail(&deciding->info, LH_E_CHANGED, LH_CODE_SOME_FILES,
+                       "the file at the destination was removed meanwhile; run the command again");
+    deciding->retouched = err == LH_OK;
+    return err;
 }
 
 // A partial of an earlier run that cannot be continued is removed, where it is ours.
@@ -385,7 +415,7 @@ static lh_err decide_file(struct lh_receiver *receiver, struct lh_deciding *deci
     }
     if (there != NULL && may_stay(receiver, file, there)) {
         deciding->decision = LH_IN_SKIP;
-        return LH_OK;
+        return retouch(receiver, deciding, there);
     }
     if (receiver->is_dry)
         return LH_OK;
@@ -479,6 +509,9 @@ static void apply(struct lh_receiver *receiver, struct lh_deciding *deciding)
         }
         break;
     case LH_IN_SKIP:
+        // Its change time is another now: without a new record it would not be known again.
+        if (deciding->retouched)
+            lh_journaling_complete(receiver, file, &file->done->digest, &deciding->placed);
         lh_incoming_skipped(receiver, file);
         break;
     case LH_IN_WOULD_SEND:

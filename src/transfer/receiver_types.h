@@ -151,7 +151,9 @@ enum lh_in_decision {
 struct lh_deciding {
     struct lh_incoming *file;
     enum lh_in_decision decision;
-    bool forget; // what the journal said of a partial no longer holds
+    bool forget;        // what the journal said of a partial no longer holds
+    bool retouched;     // LH_IN_SKIP: the file got the attributes that -p asks for
+    struct stat placed; // then: the file since
     struct lh_errinfo info;
 };
 

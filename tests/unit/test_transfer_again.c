@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The same command again, and again after a kill: what is there already is not sent, and the tree
+// is the one that an undisturbed run would have made.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "check.h"
+#include "transfer_pair.h"
+
+#define BLOCK 65536u
+
+struct fixture {
+    char *root;
+    char from[256], to[256], client_state[256], server_state[256];
+    struct lh_job_request request;
+    struct pair pair;
+};
+
+static int set_up(void **state)
+{
+    struct fixture *fixture = calloc(1, sizeof *fixture);
+    fixture->root = tree_temp();
+    tree_path(fixture->from, sizeof fixture->from, "%s/from", fixture->root);
+    tree_path(fixture->to, sizeof fixture->to, "%s/to", fixture->root);
+    tree_path(fixture->client_state, sizeof fixture->client_state, "%s/cs", fixture->root);
+    tree_path(fixture->server_state, sizeof fixture->server_state, "%s/ss", fixture->root);
+    tree_mkdir(fixture->from);
+    tree_mkdir(fixture->to);
+    *state = fixture;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct fixture *fixture = *state;
+    pair_fini(&fixture->pair);
+    tree_remove(fixture->root);
+    free(fixture);
+    return 0;
+}
+
+// New ends for fixture->request, which asks for from -> to; what was before is dropped as by a
+// kill. After `stop_after` bytes of blocks (0 = never) the ends stand still.
+static void run_until(struct fixture *fixture, uint64_t stop_after)
+{
+    const char *sources[] = {fixture->from};
+    struct pair_options options = {.seed = 1 + stop_after,
+                                   .client_state = fixture->client_state,
+                                   .server_state = fixture->server_state};
+    fixture->request.sources = sources;
+    fixture->request.source_count = 1;
+    fixture->request.dest = fixture->to;
+    pair_fini(&fixture->pair);
+    pair_init(&fixture->pair, &options);
+    fixture->pair.stop_after = stop_after;
+    pair_start(&fixture->pair, &fixture->request);
+    pair_loop(&fixture->pair);
+    assert_true(stop_after == 0 ? fixture->pair.client.finished : !fixture->pair.client.finished);
+}
+
+static const struct lh_job_counts *run(struct fixture *fixture)
+{
+    run_until(fixture, 0);
+    check_uint(fixture->pair.server.verdict.code, fixture->pair.client.verdict.code);
+    if (fixture->pair.client.verdict.code != 0)
+        fail_msg("code %u: %s\n%s", fixture->pair.client.verdict.code,
+                 fixture->pair.client.verdict_text, fixture->pair.client.log);
+    return &fixture->pair.client.verdict.counts;
+}
+
+static void in_from(const struct fixture *fixture, char *out, const char *name)
+{
+    tree_path(out, 400, "%s/%s", fixture->from, name);
+}
+
+static void in_to(const struct fixture *fixture, char *out, const char *name)
+{
+    tree_path(out, 400, "%s/from/%s", fixture->to, name);
+}
+
+static mode_t mode_of(const char *path)
+{
+    struct stat found;
+    check_int(lstat(path, &found), 0);
+    return found.st_mode & 0777;
+}
+
+static void preserving_reaches_what_was_sent_without(void **state)
+{
+    struct fixture *fixture = *state;
+    const struct timespec old[] = {{.tv_sec = 1000000}, {.tv_sec = 2000000, .tv_nsec = 5}};
+    static const char *const names[] = {"small", "large", "link"};
+    char path[400], inside[400];
+    in_from(fixture, path, "small");
+    tree_write(path, 1, 10);
+    in_from(fixture, path, "large");
+    tree_write(path, 2, 20 * BLOCK);
+    check_int(chmod(path, 0777), 0);
+    in_from(fixture, path, "link");
+    check_int(symlink("small", path), 0);
+    for (size_t i = 0; i < LH_ARRAY_LEN(names); i++) {
+        in_from(fixture, path, names[i]);
+        check_int(utimensat(AT_FDCWD, path, old, AT_SYMLINK_NOFOLLOW), 0);
+    }
+    tree_path(inside, sizeof inside, "%s/from", fixture->to);
+
+    (void)run(fixture);
+    tree_check_same(fixture->from, inside, false);
+    fixture->request.flags = LH_JOB_PRESERVE | LH_JOB_DRY_RUN;
+    (void)run(fixture);
+    in_to(fixture, path, "large");
+    check_uint(mode_of(path), 0755);
+
+    // Once by attributes alone; and from then on the files are known again.
+    for (int i = 0; i < 2; i++) {
+        fixture->request.flags = LH_JOB_PRESERVE;
+        const struct lh_job_counts *counts = run(fixture);
+        check_uint(counts->bytes_sent, 0);
+        check_uint(counts->files_skipped, 2);
+        tree_check_same(fixture->from, inside, true);
+    }
+
+    // Files that may not be touched are not.
+    in_to(fixture, path, "small");
+    check_int(chmod(path, 0600), 0);
+    fixture->request.overwrite = LH_OVERWRITE_NEVER;
+    (void)run(fixture);
+    check_uint(mode_of(path), 0600);
+}
+
+int main(void)
+{
+    umask(022);
+#define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(preserving_reaches_what_was_sent_without),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
