@@ -259,6 +259,20 @@ static void judge_check(struct client *client)
                    "UDP does not work; see above for what to do");
 }
 
+// ssh stops moving data when nobody reads its messages; they also say why it died.
+static void on_ssh_message(void *user, uint32_t events, lh_ns now)
+{
+    struct client *client = user;
+    const char *text;
+    size_t len;
+    int fd = lh_ssh_messages_fd(client->connection.ssh);
+
+    (void)events;
+    (void)now;
+    if (lh_ssh_messages_ready(client->connection.ssh, &text, &len) == LH_EOF)
+        lh_loop_remove(client->loop, fd);
+}
+
 // Puts the end of a session into the result. True where another attempt makes sense.
 static bool judge_session(struct client *client)
 {
@@ -295,8 +309,12 @@ static bool judge_session(struct client *client)
         break;
     }
     result->exit_code = LH_CODE_CONNECTION_LOST;
+    struct lh_errinfo why = {0};
+    lh_err err = lh_ssh_why(client->connection.ssh, &why);
+    (void)err; // its text is what is wanted
+    lh_escape(why.text, strlen(why.text), reason, sizeof reason);
     (void)snprintf(result->text, sizeof result->text,
-                   "the connection was lost; the same command again goes on where it stopped");
+                   "%s; the same command again goes on where it stopped", reason);
     return true;
 }
 
@@ -311,10 +329,14 @@ static bool run_session(struct client *client)
         note_peer(client);
         err = lh_loop_add(client->loop, client->signal_fd, EPOLLIN, on_signal, client);
     }
+    int messages_fd = lh_ssh_messages_fd(client->connection.ssh);
+    if (err == 0 && messages_fd >= 0)
+        err = lh_loop_add(client->loop, messages_fd, EPOLLIN, on_ssh_message, client);
     client->session_began = lh_clock_now();
     if (err == 0)
         err = lh_loop_run(client->loop, turn, client, &info);
     lh_loop_remove(client->loop, client->signal_fd);
+    lh_loop_remove(client->loop, messages_fd);
     if (err == 0) {
         report_session(client, lh_clock_now());
         again = judge_session(client);

@@ -281,6 +281,20 @@ def test_login_noise_is_skipped():
         call("lh_sshd_stop noisy")
 
 
+def test_a_server_that_talks_beside_the_protocol_does_not_stop_the_transfer():
+    talk = "ForceCommand (head -c 30000000 /dev/zero >&2) & exec lhserver"
+    call("lh_sshd_start talking", PORT=33009, EXTRA=talk)
+    try:
+        source = os.path.join(place("slow"), "data")
+        harness.write(source, harness.incompressible(8 << 20, 9))
+        name, path = server_folder("talking")
+        lhcp("--udp=off", "--check-sshfp", fingerprint("sha256", "ed25519", "talking"), "-d", source,
+             target(name), port=33009, seconds=20)
+        assert_same(source, os.path.join(path, "data"))
+    finally:
+        call("lh_sshd_stop talking")
+
+
 # --- Secrets -----------------------------------------------------------------------------------------------
 
 
