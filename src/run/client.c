@@ -53,8 +53,9 @@ struct client {
     lh_ns session_began;
     bool is_checked; // --check has said all it found
     lh_ns reported_at;
-    lh_ns progress_at; // when bytes last arrived, for --retry-timeout
-    uint64_t progress_bytes;
+    lh_ns progress_at;               // when bytes last arrived, for --retry-timeout
+    uint64_t most_files, most_bytes; // done in any session so far
+    bool is_udp_lost_told;
 };
 
 // --- Reporting ---
@@ -66,8 +67,11 @@ static void report_status(struct client *client, enum lhcp_phase phase, lh_ns no
     status->phase = phase;
     status->elapsed = now - client->began;
     client->reported_at = now;
-    if (status->bytes_done + status->files_done + status->bytes_sent != client->progress_bytes) {
-        client->progress_bytes = status->bytes_done + status->files_done + status->bytes_sent;
+    // Only what no session had before is progress: a file that is read and refused again and again,
+    // or a server that always breaks at the same place, uses the retry budget up.
+    if (status->files_done > client->most_files || status->bytes_done > client->most_bytes) {
+        client->most_files = LH_MAX(client->most_files, status->files_done);
+        client->most_bytes = LH_MAX(client->most_bytes, status->bytes_done);
         client->progress_at = now;
     }
     client->report->status(client->report->user, status, now);
@@ -87,8 +91,22 @@ static enum lhcp_phase session_phase(const struct lhcp_status *status)
     return LHCP_PHASE_TRANSFERRING;
 }
 
+// UDP that carried data and fell silent: what goes on is slower, and somebody may want to know why.
+static void tell_udp_lost(struct client *client, lh_ns now)
+{
+    const struct lh_session *session = &client->session;
+
+    if (client->is_udp_lost_told || !session->was_udp_up || session->is_closing ||
+        lh_session_data_lane(session) == LH_LANE_UDP ||
+        now < session->udp_missed_since + LH_UDP_GIVE_UP)
+        return;
+    client->is_udp_lost_told = true;
+    report_notice(client, "UDP fell silent; data goes over SSH until UDP answers again");
+}
+
 static void report_session(struct client *client, lh_ns now)
 {
+    tell_udp_lost(client, now);
     lh_meter_read(&client->meter, &client->session, client->options->direction == LHCP_SEND, now,
                   &client->result->status);
     report_status(client, session_phase(&client->result->status), now);
@@ -235,7 +253,10 @@ static void note_udp(struct client *client)
 {
     struct lhcp_result *result = client->result;
 
-    if (client->session.was_udp_up) {
+    if (client->is_udp_lost_told) {
+        (void)snprintf(result->udp_note, sizeof result->udp_note,
+                       "UDP fell silent for a while during the transfer");
+    } else if (client->session.was_udp_up) {
         result->udp_note[0] = '\0';
     } else if (result->udp_note[0] == '\0') {
         result->cipher[0] = '\0';
@@ -245,6 +266,14 @@ static void note_udp(struct client *client)
                        lh_hello_params(&client->connection.hello)->udp_port,
                        client->options->udp_port);
     }
+}
+
+static void set_canceled(struct client *client)
+{
+    client->result->exit_code = LH_CODE_CANCELED;
+    (void)snprintf(client->result->text, sizeof client->result->text,
+                   "stopped; the same command again goes on from here");
+    client->result->resumable = true;
 }
 
 static void judge_check(struct client *client)
@@ -273,6 +302,19 @@ static void on_ssh_message(void *user, uint32_t events, lh_ns now)
         lh_loop_remove(client->loop, fd);
 }
 
+// Codes whose cause is the session and not a file: only those may be cured by another one. (A file
+// that failed was read twice already.)
+static bool code_ends_sessions(uint16_t code)
+{
+    static const uint16_t codes[] = {12, 13, 14, 15, 16, 17, 18, 39, 40, 44, 45};
+
+    for (size_t i = 0; i < LH_ARRAY_LEN(codes); i++) {
+        if (codes[i] == code)
+            return true;
+    }
+    return false;
+}
+
 // Puts the end of a session into the result. True where another attempt makes sense.
 static bool judge_session(struct client *client)
 {
@@ -282,12 +324,16 @@ static bool judge_session(struct client *client)
 
     lh_escape(session->reason, strlen(session->reason), reason, sizeof reason);
     result->resumable = true;
+    if (client->signals > 0 && session->end != LH_SESSION_FINISHED) {
+        set_canceled(client);
+        return false;
+    }
     switch (session->end) {
     case LH_SESSION_FINISHED:
         result->exit_code = session->verdict_code;
         result->resumable = session->verdict_resumable;
         (void)snprintf(result->text, sizeof result->text, "%s", reason);
-        return session->verdict_code != 0 && lh_code_info(session->verdict_code)->retryable;
+        return code_ends_sessions(session->verdict_code);
     case LH_SESSION_CLOSED:
         if (client->is_checked && session->close_code == 0) { // a check ends by closing
             judge_check(client);
@@ -297,7 +343,7 @@ static bool judge_session(struct client *client)
             session->close_code > 0 ? (uint16_t)session->close_code : LH_CODE_CONNECTION_LOST;
         (void)snprintf(result->text, sizeof result->text, "the server ended the session: %s",
                        reason);
-        return lh_code_info(result->exit_code)->retryable;
+        return code_ends_sessions(result->exit_code);
     case LH_SESSION_FAILED:
         result->exit_code =
             session->close_code == LH_E_NOMEM ? LH_CODE_NO_MEMORY : LH_CODE_PROTOCOL;
@@ -366,14 +412,6 @@ static lh_err pause_between(struct client *client, lh_ns pause)
     return 0;
 }
 
-static void set_canceled(struct client *client)
-{
-    client->result->exit_code = LH_CODE_CANCELED;
-    (void)snprintf(client->result->text, sizeof client->result->text,
-                   "stopped; the same command again goes on from here");
-    client->result->resumable = true;
-}
-
 // One attempt. True where another one makes sense.
 static bool attempt(struct client *client, bool is_first)
 {
@@ -409,7 +447,7 @@ static void run_attempts(struct client *client)
     while (attempt(client, is_first)) {
         lh_ns now = lh_clock_now();
         char text[LH_ERRINFO_TEXT + 64];
-        if (client->progress_at > now - pause)
+        if (lh_ns_since(now, client->progress_at) < pause)
             pause = BACKOFF_FIRST; // the last session moved something
         if (client->options->retry_timeout == 0 ||
             now + pause > client->progress_at + client->options->retry_timeout)

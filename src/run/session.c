@@ -102,6 +102,7 @@ static void on_lane_state(void *user, uint8_t lane, enum lh_lane_state state)
 
     if (lane == LH_LANE_UDP && session->has_udp) {
         session->was_udp_up |= state == LH_LANE_UP;
+        session->udp_missed_since = lh_loop_now(session->loop);
         lh_udp_lane_on_state(&session->udp, state, lh_loop_now(session->loop));
     }
     if (lane == LH_LANE_SSH && state == LH_LANE_DEAD) {
@@ -227,11 +228,11 @@ static lh_err make_udp_lane(struct lh_session *session,
 
     if (config->udp_client == NULL && config->udp_port == NULL)
         return 0;
+    session->has_udp = true; // from here on the sockets are the lane's, also when it fails
     err =
         lh_udp_lane_init(&session->udp, session->loop, config->udp_client, config->udp_port, info);
     if (err != 0)
         return err;
-    session->has_udp = true;
     struct lh_lane_config lane = {.lane = LH_LANE_UDP,
                                   .cc = config->cc,
                                   .limits = config->limits,
@@ -280,6 +281,7 @@ lh_err lh_session_init(struct lh_session *session,
                                    .user = config->user,
                                    .is_client = config->params->is_client,
                                    .began = now,
+                                   .udp_missed_since = now,
                                    .heard_at = now};
     err = lh_pipe_lane_init(&session->pipe, config->loop, config->pipe_in, config->pipe_out, info);
     if (err == 0)
@@ -348,6 +350,18 @@ static void listen_for_life(struct lh_session *session, lh_ns now)
     }
 }
 
+// Blocks that lie in the SSH pipe cannot go another way any more, so little may lie there while UDP
+// may still come; once UDP is given up, or where there is none, as much as the pipe's window needs.
+static void size_pipe(struct lh_session *session, lh_ns now)
+{
+    bool udp_may_come = session->has_udp;
+
+    if (session->has_udp && lh_transport_lane_state(session->transport, LH_LANE_UDP) != LH_LANE_UP)
+        udp_may_come = now < session->udp_missed_since + LH_UDP_GIVE_UP;
+    lh_transport_set_inflight_max(session->transport, LH_LANE_SSH,
+                                  udp_may_come ? LH_SSH_PIPE_EARLY : 0);
+}
+
 // When nobody has asked for anything, the client checks the connection: which way UDP fails it can
 // only learn from us.
 static void tell_udp(struct lh_session *session, lh_ns now)
@@ -401,6 +415,7 @@ lh_ns lh_session_turn(struct lh_session *session, lh_ns now)
     if (session->has_udp)
         lh_udp_lane_on_deadline(&session->udp, now);
     tell_udp(session, now);
+    size_pipe(session, now);
     if (lh_transport_next_deadline(session->transport) <= now)
         lh_transport_on_deadline(session->transport, now);
     if (session->has_udp)

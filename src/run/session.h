@@ -29,6 +29,9 @@
 #define LH_ORPHAN_MAX    (120 * LH_SECOND)
 #define LH_ORPHAN_SILENT (3 * LH_SECOND)
 
+// Without UDP for so long, SSH carries all it can (UDP is still probed).
+#define LH_UDP_GIVE_UP (3 * LH_SECOND)
+
 // A server that was asked for nothing by then tells the client (which checks) what UDP brought
 // here.
 #define LH_UDP_TELL_AFTER (1500 * LH_MS)
@@ -70,7 +73,8 @@ struct lh_session {
     struct lh_pipe_lane pipe;
     struct lh_udp_lane udp;
     bool has_udp;
-    bool was_udp_up; // data crossed UDP at some time
+    bool was_udp_up;        // data crossed UDP at some time
+    lh_ns udp_missed_since; // began, or the UDP lane's last change of state
     struct lh_ioq *ioq;
     struct lh_channel channel;
     struct lh_job *job;

@@ -132,6 +132,7 @@ static void port_settle(struct lh_udp_lane *lane, const struct lh_udp_path *path
 
 static void port_unsettle(struct lh_udp_lane *lane, lh_ns now)
 {
+    lane->is_settled = false; // settling again ends the waiting
     lh_port_set_waiting(lane->port, true, now);
 }
 
@@ -262,6 +263,19 @@ static void watch_gso(struct lh_udp_lane *lane, lh_ns now)
         lh_udp_set_gso(socket, lh_gso_health_allows(&lane->gso, now));
 }
 
+// Packets towards `path` as large as its first hop carries, and smaller than `too_large`, which it
+// did not carry. The transport's probing finds what the rest of the path carries.
+static void size_packets(struct lh_udp_lane *lane, const struct lh_udp_path *path, size_t too_large)
+{
+    struct lh_udp_payload payload = lh_udp_payload_towards(&path->peer);
+    uint32_t most = LH_MIN(payload.start, lane->packet_max);
+
+    if (too_large > LH_PACKET_MIN_MTU)
+        most = LH_MIN(most, (uint32_t)too_large - 1);
+    lh_transport_set_packet_size(lane->transport, lane->lane, LH_MAX(most, LH_PACKET_MIN_MTU),
+                                 payload.overhead);
+}
+
 // The transport may have followed the peer to a new address.
 static void follow_path(struct lh_udp_lane *lane, lh_ns now)
 {
@@ -274,6 +288,7 @@ static void follow_path(struct lh_udp_lane *lane, lh_ns now)
         return;
     lh_udp_paths_pin(&lane->paths, lane->lane, number);
     lane->settled_path = number;
+    size_packets(lane, path, LH_PACKET_MAX);
     lane->io->settle(lane, path, now);
 }
 
@@ -309,6 +324,7 @@ lh_err lh_udp_lane_start(struct lh_udp_lane *lane,
 
     lane->transport = transport;
     lane->lane = wanted->lane;
+    lane->packet_max = wanted->payload_max;
     if (lane->client != NULL && lh_udp_client_candidates(lane->client, &candidates) > 0)
         payload = lh_udp_payload_towards(&candidates[0].peer);
     config.payload_max = LH_MIN(payload.start, wanted->payload_max);
@@ -347,7 +363,7 @@ static bool push_run(struct lh_udp_lane *lane, lh_ns now)
             return false;
         }
         if (err == LH_TOO_LARGE) {
-            lh_transport_set_payload_max(lane->transport, lane->lane, LH_PACKET_MIN_MTU);
+            size_packets(lane, path, sent.too_large);
             break;
         }
         if (err != 0)

@@ -25,6 +25,7 @@ struct lh_udp_lane {
     struct lh_loop *loop;
     struct lh_transport *transport; // borrowed
     uint8_t lane;
+    uint32_t packet_max; // UDP payload that both sides accept
     const struct lh_udp_io *io;
     struct lh_udp_client *client; // owned; NULL on a server
     uint32_t client_generation;   // grows when the client's descriptors may have changed

@@ -298,15 +298,22 @@ void lh_transport_set_blocked(struct lh_transport *transport, uint8_t id, bool b
         lane->is_blocked = blocked;
 }
 
-void lh_transport_set_payload_max(struct lh_transport *transport, uint8_t id, uint32_t bytes)
+void lh_transport_set_packet_size(struct lh_transport *transport,
+                                  uint8_t id,
+                                  uint32_t payload_max,
+                                  uint8_t ip_overhead)
 {
     struct lh_lane *lane = lh_session_lane(transport, id);
     if (lane == NULL)
         return;
-    bytes = LH_CLAMP(bytes, 512u, lane->is_udp ? (uint32_t)LH_PACKET_MAX : LH_SSH_FRAME_MAX);
-    lane->config.payload_max = bytes;
+    payload_max =
+        LH_CLAMP(payload_max, 512u, lane->is_udp ? (uint32_t)LH_PACKET_MAX : LH_SSH_FRAME_MAX);
+    lane->config.ip_overhead = ip_overhead;
+    if (payload_max == lane->config.payload_max)
+        return;
+    lane->config.payload_max = payload_max;
     if (lane->is_udp)
-        lh_probe_set_ceiling(&lane->probe, bytes, transport->now);
+        lh_probe_set_ceiling(&lane->probe, payload_max, transport->now);
 }
 
 uint32_t lh_transport_lane_path(const struct lh_transport *transport, uint8_t id)

@@ -111,8 +111,12 @@ void lh_transport_set_inflight_max(struct lh_transport *transport, uint8_t lane,
 // leaves out what it could send. The caller ends it when the descriptor is writable again, and
 // calls send.
 void lh_transport_set_blocked(struct lh_transport *transport, uint8_t lane, bool blocked);
-// New largest UDP payload (MTU found larger, or fallen after EMSGSIZE).
-void lh_transport_set_payload_max(struct lh_transport *transport, uint8_t lane, uint32_t bytes);
+// New largest UDP payload (another path, or the first hop refused one): probing finds out how much
+// of it the path carries. `ip_overhead` as in lh_lane_config.
+void lh_transport_set_packet_size(struct lh_transport *transport,
+                                  uint8_t lane,
+                                  uint32_t payload_max,
+                                  uint8_t ip_overhead);
 
 // --- Packets in and out --------------------------------------------------------------------------
 struct lh_dgram {

@@ -228,6 +228,30 @@ def test_with_udp_blocked_the_transfer_completes_over_ssh_and_says_so():
         unblock()
 
 
+def test_a_target_rate_holds_over_ssh_too():
+    with h.Place() as place:
+        h.write(os.path.join(place.local, "file"), h.incompressible(20 << 20, 11))
+        began = time.monotonic()
+        place.run("--udp", "off", "-l", "80m", "file", "host:copy")
+        assert time.monotonic() - began >= 0.8 * (20 << 20) * 8 / 80e6
+
+
+def test_a_file_that_never_comes_to_rest_is_given_up_and_said_once():
+    with h.Place() as place:
+        source = os.path.join(place.local, "restless")
+        h.write(source, h.incompressible(90 << 20, 12))
+        process = place.start("--retry-timeout", "3", "restless", "host:copy")
+        while process.poll() is None:
+            with open(source, "ab") as file:
+                file.write(b"more")
+            time.sleep(0.02)
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 1, err
+        h.assert_in("restless", err.decode())
+        h.assert_in("chang", err.decode())
+        assert not os.path.exists(os.path.join(place.remote, "copy"))
+
+
 class SystemLog:
     """A /dev/log of our own, in this test's private mount namespace."""
 

@@ -173,6 +173,10 @@ static void carry_blocks(int family)
     check_int(stats.state, LH_LANE_UP);
     assert_true(stats.epoch > 0);
     assert_true(f.client.lane.is_settled && f.server.lane.is_settled);
+    // Loopback carries more than the least: both directions find that out.
+    assert_true(stats.payload_max > LH_PACKET_MIN_MTU);
+    lh_transport_lane_stats(f.server.transport, 1, &stats);
+    assert_true(stats.payload_max > LH_PACKET_MIN_MTU);
 
     lh_udp_lane_fini(&f.client.lane);
     lh_udp_lane_fini(&f.server.lane);
