@@ -443,5 +443,14 @@ struct sim_scenario sim_scenario_random(uint64_t seed)
         scenario.rebind_at = 1 + lh_prng_below(&prng, 5 * LH_SECOND);
     if (one_in(&prng, 8))
         scenario.limits.rate_target = spread(&prng, MBIT / 2, up);
+    if (one_in(&prng, 8))
+        scenario.junk_every = spread(&prng, 200 * LH_US, 100 * LH_MS);
+    if (one_in(&prng, 8)) {
+        scenario.cc = &lh_cc_fixed;
+        scenario.limits.rate_target = spread(&prng, MBIT / 2, up + up / 4);
+    }
+    static const struct lh_aead_type *const suites[] = {&lh_aead_aes128_gcm, &lh_aead_aes256_gcm,
+                                                        &lh_aead_chacha20_poly1305};
+    scenario.aead = suites[lh_prng_below(&prng, LH_ARRAY_LEN(suites))];
     return scenario;
 }
