@@ -77,14 +77,27 @@ static void settle(struct lh_receiver *receiver, struct lh_unpacked *item)
     lh_incoming_complete(receiver, file);
 }
 
+// The job was stopped while the bundle was unpacked: what is in place need not be sent again.
+static void note_after_the_end(struct lh_receiver *receiver, const struct lh_unpacked *item)
+{
+    struct lh_digest digest;
+    if (receiver->is_sink || item->err != LH_OK || item->placed.st_ino == 0)
+        return;
+    file_digest(receiver, item, &digest);
+    lh_journaling_complete(receiver, item->file, &digest, &item->placed);
+    lh_journaling_flush(receiver);
+}
+
 static void bundle_done(struct lh_task *task)
 {
     struct lh_in_bundle *bundle = LH_CONTAINER_OF(task, struct lh_in_bundle, task);
     struct lh_receiver *receiver = bundle->receiver;
     lh_list_remove(&bundle->link);
     lh_receiver_release(receiver, bundle->block);
-    for (size_t i = 0; i < bundle->count && !lh_job_ended(receiver->job); i++) {
-        if (bundle->items[i].err == LH_E_CORRUPT)
+    for (size_t i = 0; i < bundle->count; i++) {
+        if (lh_job_ended(receiver->job))
+            note_after_the_end(receiver, &bundle->items[i]);
+        else if (bundle->items[i].err == LH_E_CORRUPT)
             lh_job_breach(receiver->job, LH_E_CORRUPT, "a bundle");
         else
             settle(receiver, &bundle->items[i]);

@@ -148,7 +148,11 @@ static void finish_done(struct lh_task *task)
     struct lh_incoming *file = large->file;
     large->finishing = false;
     if (lh_job_ended(receiver->job)) {
-        // Whatever was done stays; nobody asks any more.
+        // Stopped meanwhile: nobody asks any more, but the next run should know.
+        if (large->err == LH_OK && !receiver->is_sink) {
+            lh_journaling_complete(receiver, file, &file->end_digest, &large->placed);
+            lh_journaling_flush(receiver);
+        }
     } else if (large->err == LH_E_CORRUPT) {
         lh_job_breach(receiver->job, LH_E_CORRUPT, "a file");
     } else if (large->err != LH_OK) {

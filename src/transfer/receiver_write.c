@@ -70,7 +70,11 @@ static void write_done(struct lh_task *task)
     lh_list_remove(&write->link);
     lh_receiver_release(receiver, write->block);
     if (lh_job_ended(receiver->job)) {
-        err = LH_OK;
+        // Stopped while this was written: the next run need not have it sent again.
+        if (err == LH_OK && file->state != LH_INCOMING_LOST) {
+            lh_journaling_block(receiver, file, write->index);
+            lh_journaling_flush(receiver);
+        }
     } else if (err == LH_E_CORRUPT) {
         lh_job_breach(receiver->job, err, "a block");
     } else if (file->state == LH_INCOMING_LOST) {
