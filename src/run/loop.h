@@ -26,6 +26,9 @@ struct lh_loop;
 lh_err lh_loop_new(struct lh_loop **out_loop, struct lh_errinfo *info) LH_MUST_CHECK;
 void lh_loop_free(struct lh_loop *loop); // closes no descriptor but its own
 
+// For LH_CLEANUP.
+LH_DEFINE_FREEP(struct lh_loop, lh_loop_free)
+
 // Watches `fd` for `events` (EPOLLIN, EPOLLOUT); level-triggered. A descriptor is watched once.
 // LH_E_LIMIT beyond LH_LOOP_FDS_MAX, LH_E_SYS when epoll refuses it.
 lh_err lh_loop_add(struct lh_loop *loop,
@@ -38,9 +41,6 @@ void lh_loop_change(struct lh_loop *loop, int fd, uint32_t events);
 void lh_loop_remove(struct lh_loop *loop, int fd);
 
 // Runs turns until lh_loop_stop. Returns LH_E_SYS only when waiting itself fails.
-// For LH_CLEANUP.
-LH_DEFINE_FREEP(struct lh_loop, lh_loop_free)
-
 lh_err lh_loop_run(struct lh_loop *loop, lh_loop_turn turn, void *user, struct lh_errinfo *info)
     LH_MUST_CHECK;
 void lh_loop_stop(struct lh_loop *loop); // the current turn is the last

@@ -29,6 +29,7 @@ lh_err lh_pipe_lane_init(
 {
     lh_err err;
 
+    LH_ASSERT(in_fd != out_fd); // each is watched on its own
     *lane = (struct lh_pipe_lane){.loop = loop, .in_fd = in_fd, .out_fd = out_fd};
     lane->in_buffer = malloc(PIPE_BUFFER);
     lane->out_buffer = malloc(PIPE_BUFFER);
@@ -53,7 +54,7 @@ static void close_descriptors(struct lh_pipe_lane *lane)
     if (lane->is_waiting && lane->out_fd >= 0)
         lh_loop_remove(lane->loop, lane->out_fd);
     lane->is_reading = lane->is_waiting = false;
-    if (lane->out_fd >= 0 && lane->out_fd != lane->in_fd)
+    if (lane->out_fd >= 0)
         (void)close(lane->out_fd);
     if (lane->in_fd >= 0)
         (void)close(lane->in_fd);

@@ -18,7 +18,7 @@
 struct lh_pipe_lane {
     struct lh_loop *loop;
     struct lh_transport *transport; // borrowed
-    int in_fd, out_fd;              // owned; -1 when closed; may be the same descriptor
+    int in_fd, out_fd;              // owned; -1 when closed; two descriptors
     bool is_reading;                // in_fd is in the loop
     bool is_waiting;                // for EPOLLOUT
     bool is_broken;                 // end of file or an error: the lane is gone

@@ -4,8 +4,8 @@
 // both sides; what differs (who started ssh, who retries, who logs) is in run/client.c and
 // run/server.c.
 //
-// Life: init, start, then lh_session_turn in every turn of the loop until lh_session_is_over; then
-// lh_session_end tells what became of it; fini.
+// Life: init, then lh_session_turn in every turn of the loop until lh_session_is_over; then `end`
+// and what stands beside it tell what became of it; fini.
 #ifndef LH_RUN_SESSION_H
 #define LH_RUN_SESSION_H
 
