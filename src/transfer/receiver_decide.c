@@ -518,6 +518,9 @@ static void apply(struct lh_receiver *receiver, struct lh_deciding *deciding)
         lh_incoming_would_send(receiver, file);
         break;
     case LH_IN_COMPLETE:
+        // A directory that was there is not ours to change: it was only taken for a new one.
+        if (file->self != NULL && !file->self->made && !file->self->was_begun)
+            lh_journaling_end_directory(receiver, file->self);
         lh_incoming_complete(receiver, file);
         break;
     case LH_IN_FAILED:
@@ -557,6 +560,8 @@ static lh_err take(struct lh_receiver *receiver, struct lh_incoming *file)
     if (file->self != NULL && receiver->rename != NULL && file->parent == receiver->root &&
         !receiver->is_dry)
         lh_journaling_begin_tree(receiver);
+    if (file->self != NULL && lh_in_dir_is_closed(file->self) && !receiver->is_dry)
+        lh_journaling_begin_directory(receiver, file->self);
     if (err == LH_OK && file->kind == LH_ENTRY_FILE && !is_twice)
         err = lh_journaling_look_up(receiver, file);
     return err;
@@ -574,6 +579,7 @@ void lh_deciding_pump(struct lh_receiver *receiver)
             return;
         }
     }
+    lh_journaling_flush(receiver); // of directories: before they are made
     receiver->deciding = true;
     receiver->decide_task = (struct lh_task){.run = decide_run, .done = decide_done};
     lh_ioq_submit(receiver->job->host.ioq, &receiver->decide_task);

@@ -40,8 +40,8 @@ static bool needs_attributes(const struct lh_receiver *receiver, const struct lh
 {
     if (!dir->announced || dir->dir == NULL || dir->failed)
         return false;
-    bool was_opened_up = dir->made && (dir->mode & 0700) != 0700;
-    return receiver->preserve || was_opened_up;
+    bool is_ours = dir->made || dir->was_begun;
+    return receiver->preserve || (is_ours && lh_in_dir_is_closed(dir));
 }
 
 static void end_run(struct lh_task *task)
@@ -93,6 +93,10 @@ static void end_done(struct lh_task *task)
     struct lh_receiver *receiver = LH_CONTAINER_OF(task, struct lh_receiver, end_task);
     struct lh_job *job = receiver->job;
     tell_failures(receiver);
+    LH_LIST_FOR_EACH(link, &receiver->dirs)
+    {
+        lh_journaling_end_directory(receiver, LH_CONTAINER_OF(link, struct lh_in_dir, link));
+    }
     if (job->counts.files_failed == 0)
         lh_journaling_complete_tree(receiver);
     lh_journaling_flush(receiver);

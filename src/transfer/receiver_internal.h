@@ -90,6 +90,11 @@ void lh_sweeping_fini(struct lh_receiver *receiver);
 #define LH_JOURNAL_TREE "/"
 void lh_journaling_begin_tree(struct lh_receiver *receiver);
 void lh_journaling_complete_tree(struct lh_receiver *receiver);
+// A directory that its owner may not read, write or enter is open to us until the end of the job.
+// The journal knows it from before it is made until it has its mode, by its path and a '/' behind
+// it (no file can have that), so that a run after a kill still gives it its mode.
+void lh_journaling_begin_directory(struct lh_receiver *receiver, struct lh_in_dir *dir);
+void lh_journaling_end_directory(struct lh_receiver *receiver, struct lh_in_dir *dir);
 void lh_journaling_begin(struct lh_receiver *receiver, const struct lh_incoming *file);
 void lh_journaling_block(struct lh_receiver *receiver,
                          const struct lh_incoming *file,
@@ -144,6 +149,11 @@ lh_err lh_large_finish_when_whole(struct lh_receiver *receiver,
                                   struct lh_incoming *file) LH_MUST_CHECK;
 
 // receiver_end.c
+// True where its mode, as announced, would keep its owner from something.
+static inline bool lh_in_dir_is_closed(const struct lh_in_dir *dir)
+{
+    return dir->announced && (dir->mode & 0700) != 0700;
+}
 void lh_receiver_end_when_over(struct lh_receiver *receiver);
 lh_err lh_receiver_on_job_end(struct lh_receiver *receiver,
                               const struct lh_msg_job_end *end) LH_MUST_CHECK;

@@ -32,14 +32,16 @@ static char *path_of(const struct lh_receiver *receiver, const struct lh_incomin
     return lh_incoming_path(file->parent, file->name, LH_PATH_TEXT_MAX);
 }
 
+// The partial of a path that is no file's: a form only.
+static const struct lh_journal_partial no_partial = {.name = ".lh-AAAAAAAAAAAAAAAAAAAAAA"};
+
 void lh_journaling_begin_tree(struct lh_receiver *receiver)
 {
     struct lh_errinfo info = {0};
-    struct lh_journal_partial tree = {.name = ".lh-AAAAAAAAAAAAAAAAAAAAAA"}; // a form, of no file
     if (receiver->journal == NULL || receiver->tree_begun)
         return;
     receiver->tree_begun = true;
-    lh_err err = lh_journal_begin(receiver->journal, LH_JOURNAL_TREE, &tree, &info);
+    lh_err err = lh_journal_begin(receiver->journal, LH_JOURNAL_TREE, &no_partial, &info);
     if (err == LH_OK)
         err = lh_journal_flush(receiver->journal, &info);
     give_up(receiver, err, &info);
@@ -53,6 +55,47 @@ void lh_journaling_complete_tree(struct lh_receiver *receiver)
         return;
     give_up(receiver, lh_journal_complete_file(receiver->journal, LH_JOURNAL_TREE, &tree, &info),
             &info);
+}
+
+// Owned by the caller; NULL where it has no place in the journal.
+static char *path_of_directory(const struct lh_receiver *receiver, const struct lh_in_dir *dir)
+{
+    char path[LH_PATH_TEXT_MAX + 2];
+    if (receiver->journal == NULL || dir->parent == NULL)
+        return NULL;
+    char *plain = lh_incoming_path(dir->parent, dir->name, LH_PATH_TEXT_MAX);
+    if (plain == NULL)
+        return NULL;
+    snprintf(path, sizeof path, "%s/", plain);
+    free(plain);
+    return strdup(path);
+}
+
+void lh_journaling_begin_directory(struct lh_receiver *receiver, struct lh_in_dir *dir)
+{
+    struct lh_errinfo info = {0};
+    struct lh_journal_partial known;
+    char *path = path_of_directory(receiver, dir);
+    if (path == NULL)
+        return;
+    dir->begun = dir->was_begun = lh_journal_find_partial(receiver->journal, path, &known) == LH_OK;
+    if (!dir->begun) {
+        lh_err err = lh_journal_begin(receiver->journal, path, &no_partial, &info);
+        dir->begun = err == LH_OK;
+        give_up(receiver, err, &info);
+    }
+    free(path);
+}
+
+void lh_journaling_end_directory(struct lh_receiver *receiver, struct lh_in_dir *dir)
+{
+    struct lh_errinfo info = {0};
+    char *path = dir->begun ? path_of_directory(receiver, dir) : NULL;
+    dir->begun = false;
+    if (path == NULL)
+        return;
+    give_up(receiver, lh_journal_forget(receiver->journal, path, &info), &info);
+    free(path);
 }
 
 void lh_journaling_begin(struct lh_receiver *receiver, const struct lh_incoming *file)

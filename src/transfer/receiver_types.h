@@ -29,6 +29,8 @@ struct lh_in_dir {
     struct lh_dir *dir;       // a reference; NULL: it could not be made, or nothing is to be made
     bool failed;              // nothing can be put into it
     bool made;                // by us, now
+    bool begun;               // the journal knows that it is made for this job
+    bool was_begun;           // it knew when the entry came: an earlier run made it
     bool announced;           // its attributes are known
     uint16_t mode;
     int64_t mtime_ns, atime_ns;

@@ -131,12 +131,59 @@ static void preserving_reaches_what_was_sent_without(void **state)
     check_uint(mode_of(path), 0600);
 }
 
+// The tree: a directory that is closed to its owner, with a file that takes several blocks.
+static void make_closed(const struct fixture *fixture)
+{
+    char path[400];
+    in_from(fixture, path, "closed");
+    tree_mkdir(path);
+    in_from(fixture, path, "closed/large");
+    tree_write(path, 2, 20 * BLOCK);
+    in_from(fixture, path, "closed");
+    check_int(chmod(path, 0555), 0);
+}
+
+static void a_closed_directory_is_closed_after_a_kill_too(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[400];
+    make_closed(fixture);
+    for (int kills = 0; kills < 2; kills++) {
+        run_until(fixture, 4 * BLOCK);
+        in_to(fixture, path, "closed");
+        check_uint(mode_of(path), 0755);
+    }
+    (void)run(fixture);
+    check_uint(mode_of(path), 0555);
+    // It has been finished: what its owner does then is his.
+    check_int(chmod(path, 0750), 0);
+    (void)run(fixture);
+    check_uint(mode_of(path), 0750);
+}
+
+static void a_directory_that_was_there_keeps_its_mode_after_a_kill(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[400];
+    make_closed(fixture);
+    tree_path(path, sizeof path, "%s/from", fixture->to);
+    tree_mkdir(path);
+    in_to(fixture, path, "closed");
+    tree_mkdir(path);
+    check_int(chmod(path, 0755), 0);
+    run_until(fixture, 4 * BLOCK);
+    (void)run(fixture);
+    check_uint(mode_of(path), 0755);
+}
+
 int main(void)
 {
     umask(022);
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(preserving_reaches_what_was_sent_without),
+        CASE(a_closed_directory_is_closed_after_a_kill_too),
+        CASE(a_directory_that_was_there_keeps_its_mode_after_a_kill),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
