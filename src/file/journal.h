@@ -54,6 +54,7 @@ struct lh_journal_complete {
     struct lh_source_id source;
     struct lh_source_id target; // size, mtime, ctime of the file in place
     struct lh_digest digest;
+    uint64_t run_id; // of the command that put it there (lh_job_request), 0 = unknown
 };
 
 struct lh_journal_config {

@@ -121,6 +121,7 @@ static void write_body(struct lh_writer *writer, const struct lh_record *record)
         write_source(writer, &record->complete.source);
         write_source(writer, &record->complete.target);
         lh_write_bytes(writer, record->complete.digest.bytes, LH_DIGEST_LEN);
+        lh_write_u64(writer, record->complete.run_id);
         write_path(writer, record);
         break;
     case LH_RECORD_FORGET:
@@ -219,6 +220,7 @@ static void read_complete(struct lh_reader *reader, struct lh_record *out)
     const uint8_t *digest = lh_read_bytes(reader, LH_DIGEST_LEN);
     if (digest != NULL)
         memcpy(out->complete.digest.bytes, digest, LH_DIGEST_LEN);
+    out->complete.run_id = lh_read_u64(reader);
     read_path(reader, out);
 }
 

@@ -146,6 +146,7 @@ static void job_fields(struct codec *codec, struct lh_message *message)
     field_u8(codec, &job->block_log2);
     field_u16(codec, &job->source_count);
     field_text(codec, &job->dest, LH_PATH_TEXT_MAX);
+    field_u64(codec, &job->run_id);
 }
 
 static lh_err job_check(const struct lh_message *message)

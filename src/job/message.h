@@ -112,6 +112,7 @@ struct lh_msg_job {
     uint8_t block_log2;
     uint16_t source_count; // 1 .. LH_SOURCES_MAX SOURCE messages follow
     struct lh_text dest;
+    uint64_t run_id; // one number for all sessions of a command, 0 = none
 };
 
 struct lh_msg_source {

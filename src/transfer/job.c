@@ -85,6 +85,7 @@ copy_request(struct lh_job *job, const struct lh_job_request *request, struct lh
     job->direction = request->direction;
     job->overwrite = request->overwrite;
     job->flags = request->flags & LH_JOB_FLAGS;
+    job->run_id = request->run_id;
     job->dest = strdup(request->dest);
     job->sources = calloc(request->source_count, sizeof *job->sources);
     if (job->dest == NULL || job->sources == NULL)
@@ -170,14 +171,14 @@ void lh_job_say(struct lh_job *job, const struct lh_message *message)
 
 static void say_job(struct lh_job *job)
 {
-    lh_job_say(job,
-               &(struct lh_message){.type = LH_MESSAGE_JOB,
-                                    .as.job = {.direction = (uint8_t)job->direction,
-                                               .overwrite = (uint8_t)job->overwrite,
-                                               .flags = job->flags,
-                                               .block_log2 = log2_of(job->host.block_size),
-                                               .source_count = (uint16_t)job->source_count,
-                                               .dest = lh_text_of(job->dest, LH_PATH_TEXT_MAX)}});
+    lh_job_say(job, &(struct lh_message){.type = LH_MESSAGE_JOB,
+                                         .as.job = {.direction = (uint8_t)job->direction,
+                                                    .overwrite = (uint8_t)job->overwrite,
+                                                    .flags = job->flags,
+                                                    .block_log2 = log2_of(job->host.block_size),
+                                                    .source_count = (uint16_t)job->source_count,
+                                                    .dest = lh_text_of(job->dest, LH_PATH_TEXT_MAX),
+                                                    .run_id = job->run_id}});
     for (size_t i = 0; i < job->source_count; i++) {
         struct lh_message source = {.type = LH_MESSAGE_SOURCE};
         source.as.source.index = (uint16_t)i;
@@ -259,6 +260,7 @@ static lh_err on_job(struct lh_job *job, const struct lh_msg_job *asked)
     job->direction = asked->direction;
     job->overwrite = asked->overwrite;
     job->flags = asked->flags;
+    job->run_id = asked->run_id;
     job->dest = strndup(asked->dest.data, asked->dest.len);
     job->sources = calloc(asked->source_count, sizeof *job->sources);
     if (job->dest == NULL || job->sources == NULL)

@@ -92,6 +92,9 @@ struct lh_job_request {
     size_t source_count;        // 1 .. LH_SOURCES_MAX
     const char *source_base;    // --src-base, NULL = none; copied
     const char *dest;           // path or "faux://" at the receiving side; copied
+    uint64_t run_id; // random, the same in all sessions of one command: files that one of them
+                     // completed are not sent by the next, even where all are to be replaced.
+                     // 0 = none
 };
 
 // LH_E_INVALID, LH_E_PATH, LH_E_NOMEM.

@@ -36,7 +36,8 @@ struct lh_job {
     enum lh_job_direction direction;
     enum lh_overwrite overwrite;
     uint16_t flags;
-    char *dest; // owned
+    uint64_t run_id; // of the request
+    char *dest;      // owned
     struct lh_job_source *sources;
     size_t source_count;
     size_t sources_known; // server: SOURCE messages read

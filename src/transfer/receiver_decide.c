@@ -314,7 +314,9 @@ static bool may_stay(const struct lh_receiver *receiver,
         return !is_older || is_unchanged(file, there);
     case LH_OVERWRITE_DIFF:
         return is_unchanged(file, there);
-    case LH_OVERWRITE_ALWAYS:
+    case LH_OVERWRITE_ALWAYS: // once
+        return receiver->job->run_id != 0 && is_unchanged(file, there) &&
+               file->done->run_id == receiver->job->run_id;
     case LH_OVERWRITE_N_:
         break;
     }

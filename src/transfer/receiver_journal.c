@@ -137,8 +137,10 @@ void lh_journaling_complete(struct lh_receiver *receiver,
     if (path == NULL)
         return;
     struct lh_errinfo info = {0};
-    struct lh_journal_complete complete = {
-        .source = file->source, .target = lh_source_id_of(placed), .digest = *digest};
+    struct lh_journal_complete complete = {.source = file->source,
+                                           .target = lh_source_id_of(placed),
+                                           .digest = *digest,
+                                           .run_id = receiver->job->run_id};
     give_up(receiver, lh_journal_complete_file(receiver->journal, path, &complete, &info), &info);
     free(path);
 }
@@ -194,6 +196,15 @@ look_up_partial(const struct lh_receiver *receiver, struct lh_incoming *file, co
     return LH_OK;
 }
 
+// What an earlier command completed may be of no interest; what this one did always is.
+static bool may_use_complete(const struct lh_receiver *receiver,
+                             const struct lh_journal_complete *complete)
+{
+    const struct lh_job *job = receiver->job;
+    bool is_of_this_run = job->run_id != 0 && complete->run_id == job->run_id;
+    return is_of_this_run || (job->flags & LH_JOB_NO_RESUME) == 0;
+}
+
 lh_err lh_journaling_look_up(struct lh_receiver *receiver, struct lh_incoming *file)
 {
     char *path = path_of(receiver, file);
@@ -201,9 +212,8 @@ lh_err lh_journaling_look_up(struct lh_receiver *receiver, struct lh_incoming *f
         return LH_OK;
     lh_err err = look_up_partial(receiver, file, path);
     struct lh_journal_complete complete;
-    bool may_use = (receiver->job->flags & LH_JOB_NO_RESUME) == 0;
-    if (err == LH_OK && may_use &&
-        lh_journal_find_complete(receiver->journal, path, &complete) == LH_OK) {
+    if (err == LH_OK && lh_journal_find_complete(receiver->journal, path, &complete) == LH_OK &&
+        may_use_complete(receiver, &complete)) {
         file->done = malloc(sizeof *file->done);
         if (file->done == NULL)
             err = LH_E_NOMEM;

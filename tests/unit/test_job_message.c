@@ -14,7 +14,8 @@ static const struct lh_have_item some_items[] = {{1, {1, 2}}, {7, {3}}};
 
 // One of each, with all fields set.
 static const struct lh_message samples[] = {
-    {LH_MESSAGE_JOB, {.job = {LH_JOB_DOWNLOAD, LH_OVERWRITE_OLDER, 5, 20, 2, TEXT("d/e")}}},
+    {LH_MESSAGE_JOB,
+     {.job = {LH_JOB_DOWNLOAD, LH_OVERWRITE_OLDER, 5, 20, 2, TEXT("d/e"), 1ull << 40 | 7}}},
     {LH_MESSAGE_SOURCE, {.source = {1, TEXT("/x/y\n"), TEXT("y/z")}}},
     {LH_MESSAGE_JOB_READY, {.job_ready = {16, TEXT("no journal")}}},
     {LH_MESSAGE_ENTRY,

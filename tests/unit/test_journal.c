@@ -104,7 +104,7 @@ static void test_files_under_way_and_complete_come_back(void **state)
     struct fixture *fix = *state;
     struct lh_journal *journal = open_journal(fix);
     struct lh_journal_partial partial = partial_of(20, 3);
-    struct lh_journal_complete complete = {{1, 2, 3}, {4, -5, 6}, digest_of(9)};
+    struct lh_journal_complete complete = {{1, 2, 3}, {4, -5, 6}, digest_of(9), 7};
     struct lh_journal_partial found;
     struct lh_journal_complete done;
     struct lh_digest digest = digest_of(17);
@@ -130,6 +130,7 @@ static void test_files_under_way_and_complete_come_back(void **state)
         assert_true(lh_source_id_equal(&done.source, &complete.source));
         assert_true(lh_source_id_equal(&done.target, &complete.target));
         assert_true(lh_digest_equal(&done.digest, &complete.digest));
+        check_uint(done.run_id, 7);
         lh_journal_free(journal);
         journal = open_journal(fix);
     }

@@ -176,6 +176,44 @@ static void a_directory_that_was_there_keeps_its_mode_after_a_kill(void **state)
     check_uint(mode_of(path), 0755);
 }
 
+static void a_command_that_replaces_everything_does_so_once(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[400], inside[400];
+    for (int i = 0; i < 8; i++) {
+        tree_path(path, sizeof path, "%s/file%d", fixture->from, i);
+        tree_write(path, (uint64_t)i, 6 * BLOCK);
+    }
+    tree_path(path, sizeof path, "%s/small", fixture->from);
+    tree_write(path, 8, 100);
+    const uint64_t all = 8 * 6 * BLOCK + 100;
+    tree_path(inside, sizeof inside, "%s/from", fixture->to);
+    fixture->request.overwrite = LH_OVERWRITE_ALWAYS;
+    fixture->request.run_id = 11;
+    (void)run(fixture);
+
+    // Another command: all of it, in sessions that break.
+    fixture->request.run_id = 12;
+    uint64_t sent = 0;
+    for (int i = 0; i < 4; i++) {
+        run_until(fixture, 9 * BLOCK);
+        sent += fixture->pair.client.out.block_bytes;
+    }
+    sent += run(fixture)->bytes_sent;
+    assert_true(sent >= all);
+    assert_true(sent < all + 4 * 20 * BLOCK); // what is under way when a session breaks
+    tree_check_same(fixture->from, inside, false);
+    check_uint(run(fixture)->bytes_sent, 0);
+    // What changed meanwhile is sent, and a new command sends all.
+    tree_write(path, 9, 100);
+    check_uint(run(fixture)->bytes_sent, 100);
+    fixture->request.run_id = 13;
+    check_uint(run(fixture)->bytes_sent, all);
+    fixture->request.run_id = 0;
+    check_uint(run(fixture)->bytes_sent, all);
+    check_uint(run(fixture)->bytes_sent, all);
+}
+
 int main(void)
 {
     umask(022);
@@ -184,6 +222,7 @@ int main(void)
         CASE(preserving_reaches_what_was_sent_without),
         CASE(a_closed_directory_is_closed_after_a_kill_too),
         CASE(a_directory_that_was_there_keeps_its_mode_after_a_kill),
+        CASE(a_command_that_replaces_everything_does_so_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
