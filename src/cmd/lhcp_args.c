@@ -286,7 +286,7 @@ static const struct lh_option lhcp_options_table[] = {
     {0, "retry-timeout", "SECS", LH_OPTION_SHOWN, set_retry_timeout,
      .help = "go on after broken sessions for so long (3600); 0: never"},
     {0, "memory", "SIZE", LH_OPTION_SHOWN, set_size, OF(memory), .low = LH_MEMORY_MIN,
-     .high = (uint64_t)4 << 30, .help = "receive buffer at most, for downloads (256m)"},
+     .high = (uint64_t)4 << 30, .help = "receive buffer at most (256m)"},
     {0, "block-size", "SIZE", LH_OPTION_SHOWN, set_block_size,
      .help = "64k to 4m, a power of two (1m)"},
     {'n', "dry-run", NULL, LH_OPTION_SHOWN, lh_option_flag, ARGS(dry_run),
@@ -598,12 +598,7 @@ static lh_err place_transfer_operands(struct args *args,
                                     : place_operands(args, operands, count, info);
     for (size_t i = 0; err == 0 && i < options->source_count; i++)
         err = check_path(options->sources[i], true, info);
-    if (err == 0)
-        err = check_path(options->destination, false, info);
-    if (err == 0 && options->direction == LHCP_SEND && options->memory != LH_MEMORY_DEFAULT)
-        err = usage_error(info,
-                          "--memory is about receiving: the server's own limit holds for uploads");
-    return err;
+    return err != 0 ? err : check_path(options->destination, false, info);
 }
 
 // --- What one option means beside another

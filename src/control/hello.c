@@ -10,6 +10,7 @@
 // twice is refused, so that there is one reading of every HELLO.
 //
 // Choices: numbers take the smaller of both sides, so both ends compute them without another round.
+// The server's receive budget is lowered to the client's before it is told.
 // For ciphers and digests the server takes the first of the client's list that it has, and names
 // it.
 //
@@ -394,7 +395,7 @@ choose(const uint8_t *wanted, size_t wanted_count, const uint8_t *offered, size_
 
 static lh_err agree(struct lh_hello *hello)
 {
-    const struct lh_hello_info *own = &hello->own;
+    struct lh_hello_info *own = &hello->own;
     const struct lh_hello_info *peer = &hello->peer;
     struct lh_session_params *params = &hello->params;
     bool is_client = hello->role == LH_ROLE_CLIENT;
@@ -414,6 +415,8 @@ static lh_err agree(struct lh_hello *hello)
     params->block_log2 = LH_MIN(own->block_log2_max, peer->block_log2_max);
     params->epoch_shift = LH_MIN(own->epoch_shift_max, peer->epoch_shift_max);
     params->packet_max = LH_MIN(own->packet_max, peer->packet_max);
+    if (!is_client)
+        own->receive_budget = LH_MIN(own->receive_budget, peer->receive_budget);
     params->own_receive_budget = own->receive_budget;
     params->peer_receive_budget = peer->receive_budget;
     memcpy(params->peer_software, peer->software, sizeof params->peer_software);

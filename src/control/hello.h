@@ -65,11 +65,13 @@ struct lh_hello_info {
     uint8_t aead_count;                    // 1 .. LH_HELLO_CHOICES_MAX
     uint8_t digests[LH_HELLO_CHOICES_MAX]; // likewise
     uint8_t digest_count;
-    uint8_t lanes_max;         // 1 .. LH_LANES_MAX, the SSH lane included; the smaller one holds
-    uint8_t block_log2_max;    // LH_BLOCK_LOG2_MIN .. _MAX; the smaller one holds
-    uint8_t epoch_shift_max;   // 2 .. LH_EPOCH_SHIFT; the smaller one holds
-    uint16_t packet_max;       // largest UDP payload accepted, LH_PACKET_MIN_MTU .. LH_PACKET_MAX
-    uint64_t receive_budget;   // bytes of blocks this side holds at most, >= LH_MEMORY_MIN
+    uint8_t lanes_max;       // 1 .. LH_LANES_MAX, the SSH lane included; the smaller one holds
+    uint8_t block_log2_max;  // LH_BLOCK_LOG2_MIN .. _MAX; the smaller one holds
+    uint8_t epoch_shift_max; // 2 .. LH_EPOCH_SHIFT; the smaller one holds
+    uint16_t packet_max;     // largest UDP payload accepted, LH_PACKET_MIN_MTU .. LH_PACKET_MAX
+    // Bytes of blocks this side holds at most, >= LH_MEMORY_MIN. A server never holds more than the
+    // client would: the person at the client says how much memory the session may take.
+    uint64_t receive_budget;
     uint16_t udp_port;         // client: wished (-O); server: bound, 0 = no UDP here
     struct lh_hello_pace pace; // client only: how fast the server may send
     uint32_t session_id;       // server only, not 0

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/math.h"
 #include "base/text.h"
 #include "base/wipe.h"
 #include "file/digest.h"
@@ -214,7 +215,8 @@ static lh_err start_session(struct server *server, struct lh_errinfo *info)
         .leftover_len = server->handshake.leftover_len,
         .udp_port = server->port,
         .cc = pace->policy == LH_HELLO_FIXED ? &lh_cc_fixed : &lh_cc_lt,
-        .limits = {.rate_target = pace->rate_target, .rate_min = pace->rate_min},
+        .limits = {.rate_target = LH_MIN(pace->rate_target, LH_CC_RATE_MAX),
+                   .rate_min = LH_MIN(pace->rate_min, LH_CC_RATE_MAX)},
         .state_dir = has_state ? server->state_dir : NULL,
         .events = &job_events,
         .user = server,

@@ -167,6 +167,30 @@ static void the_client_says_how_fast_the_server_may_send(void **state)
     }
 }
 
+static void the_servers_receive_budget_is_never_above_the_clients(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t client, server, expected;
+    } cases[] = {
+        {LH_MEMORY_MIN, LH_MEMORY_DEFAULT, LH_MEMORY_MIN},
+        {LH_MEMORY_DEFAULT, LH_MEMORY_MIN, LH_MEMORY_MIN},
+        {4 * LH_MEMORY_DEFAULT, LH_MEMORY_DEFAULT, LH_MEMORY_DEFAULT},
+    };
+    for (size_t i = 0; i < LH_ARRAY_LEN(cases); i++) {
+        struct lh_hello client, server;
+        struct lh_hello_info wish = offer(1), have = offer(2);
+        wish.receive_budget = cases[i].client;
+        have.receive_budget = cases[i].server;
+        lh_hello_init(&client, LH_ROLE_CLIENT, &wish);
+        lh_hello_init(&server, LH_ROLE_SERVER, &have);
+        agree(&client, &server, 4096);
+        check_uint(lh_hello_params(&server)->own_receive_budget, cases[i].expected);
+        check_uint(lh_hello_params(&client)->peer_receive_budget, cases[i].expected);
+        check_uint(lh_hello_params(&client)->own_receive_budget, cases[i].client);
+    }
+}
+
 static void client_wish_decides_between_common_ciphers(void **state)
 {
     (void)state;
@@ -584,6 +608,13 @@ static void version_1_speaks_its_golden_bytes(void **state)
     check_uint(golden_line(file, "server", golden, sizeof golden), len);
     assert_memory_equal(bytes, golden, len);
     check_ok(deliver(&server, &client, 4096));
+
+    wish.pace = (struct lh_hello_pace){LH_HELLO_FIXED, 2500000, 125000};
+    lh_hello_init(&client, LH_ROLE_CLIENT, &wish);
+    bytes = lh_hello_output(&client, &len);
+    print_message("# paced-client %s\n", lh_format_hex(bytes, len, hex));
+    check_uint(golden_line(file, "paced-client", golden, sizeof golden), len);
+    assert_memory_equal(bytes, golden, len);
     (void)fclose(file);
 }
 
@@ -592,6 +623,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(both_ends_compute_the_same_session),
         cmocka_unit_test(the_client_says_how_fast_the_server_may_send),
+        cmocka_unit_test(the_servers_receive_budget_is_never_above_the_clients),
         cmocka_unit_test(client_wish_decides_between_common_ciphers),
         cmocka_unit_test(highest_common_major_wins_or_both_ranges_are_named),
         cmocka_unit_test(login_noise_is_skipped_and_kept_for_the_report),

@@ -189,7 +189,6 @@ static void refuses_with_the_option_or_operand_named(void **state)
         {"-c rot13 a h:b", "is none of: aes128"},
         {"-k4 a h:b", "resume level"},
         {"--overwrite=newer a h:b", "is none of: diff, always, never, older, diff+older"},
-        {"--memory 64m a h:b", "about receiving"},
         {"--symbolic-links=follow a h:b", "not supported by this version"},
         {"--check-sshfp 00:11 a h:b", "is not a fingerprint"},
         {"--check-sshfp SHA256:short a h:b", "is not a fingerprint"},
