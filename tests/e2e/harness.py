@@ -6,6 +6,7 @@ otherwise. As root every test program runs in a network namespace of its own (se
 counters are nobody else's.
 """
 import hashlib
+import json
 import os
 import random
 import shutil
@@ -61,8 +62,7 @@ class Place:
         return self
 
     def __exit__(self, *exc):
-        subprocess.run(["chmod", "-R", "u+rwX", self.root], check=False)
-        shutil.rmtree(self.root, ignore_errors=True)
+        remove_tree(self.root)
 
     def start(self, *args, **kwargs):
         """Starts lhcp in the local folder and returns the process."""
@@ -102,8 +102,25 @@ class Place:
         raise AssertionError("no lhserver appeared")
 
 
+def remove_tree(path):
+    """Removes folders that may not be written to, too."""
+    subprocess.run(["chmod", "-R", "u+rwX", path], check=False)
+    shutil.rmtree(path, ignore_errors=True)
+
+
 def incompressible(size, seed):
     return random.Random(seed).randbytes(size)
+
+
+def write_large(path, size, seed):
+    """A file of incompressible bytes, in steps: Python's generator gives at most 256 MiB at a time."""
+    rng = random.Random(seed)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        while size > 0:
+            step = min(size, 16 << 20)
+            file.write(rng.randbytes(step))
+            size -= step
 
 
 def write(path, data, mode=None, mtime=None):
@@ -150,8 +167,11 @@ def digest_file(path):
     return digest.hexdigest()
 
 
-def describe(root, attributes=False):
-    """Everything below `root` as a dictionary: path -> what it is. Reads with Python alone, nothing of ours."""
+def describe(root, attributes=False, modes=False):
+    """Everything below `root` as a dictionary: path -> what it is. Reads with Python alone, nothing of ours.
+
+    `attributes` adds modes and times, `modes` modes alone.
+    """
     root = os.fsencode(root)
     found = {}
 
@@ -160,7 +180,8 @@ def describe(root, attributes=False):
         if stat.S_ISLNK(info.st_mode):
             found[relative] = ("link", os.readlink(path))
             return
-        extra = (stat.S_IMODE(info.st_mode), info.st_mtime_ns) if attributes else ()
+        extra = (oct(stat.S_IMODE(info.st_mode)),) if attributes or modes else ()
+        extra += (info.st_mtime_ns,) if attributes else ()
         if stat.S_ISDIR(info.st_mode):
             found[relative] = ("dir", *extra)
             for name in os.listdir(path):
@@ -173,8 +194,8 @@ def describe(root, attributes=False):
     return found
 
 
-def assert_same(a, b, attributes=False):
-    left, right = describe(a, attributes), describe(b, attributes)
+def assert_same(a, b, attributes=False, modes=False):
+    left, right = describe(a, attributes, modes), describe(b, attributes, modes)
     if left == right:
         return
     lines = []
@@ -203,6 +224,21 @@ def wire_bytes():
     raise AssertionError("no loopback here")
 
 
+def wait_for_wire(process, least, seconds=120):
+    """Until loopback has carried `least` bytes in all, or `process` has ended: a moment in a transfer on any machine."""
+    end = time.monotonic() + seconds
+    while process.poll() is None and wire_bytes() < least:
+        assert time.monotonic() < end, "the transfer does not get on"
+        time.sleep(0.005)
+
+
+def summary(out):
+    """The last line of what lhcp --json wrote, as a dictionary."""
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert rows and rows[-1]["type"] == "summary", rows[-1:]
+    return rows[-1]
+
+
 def kill_hard(pid):
     try:
         os.kill(pid, signal.SIGKILL)
@@ -216,6 +252,7 @@ def main(module, title):
         env = dict(os.environ, LH_E2E_NAMESPACE="1")
         script = 'ip link set lo up && exec "$@"'
         os.execvpe("unshare", ["unshare", "-n", "-m", "sh", "-c", script, "sh", sys.executable, *sys.argv], env)
+    os.umask(0o022)  # modes are compared
     only = os.environ.get("LH_TEST_ONLY", "")
     tests = [(name, function) for name, function in vars(module).items() if name.startswith("test_") and only in name]
     print("TAP version 13")

@@ -28,6 +28,31 @@ def test_data_crosses_udp():
         assert h.wire_bytes() - before >= 20 << 20  # the stand-in for ssh uses no network at all
 
 
+def ip6_bytes():
+    """IP bytes that came in over IPv6 in this namespace so far."""
+    with open("/proc/net/snmp6") as file:
+        return next(int(line.split()[1]) for line in file if line.startswith("Ip6InOctets"))
+
+
+def test_data_crosses_udp_over_ipv6_both_ways():
+    if not os.path.exists("/proc/net/if_inet6"):
+        raise h.Skip("this kernel has no IPv6")
+    with h.Place() as place:
+        place.env.update(LH_FAKE_HOSTNAME="::1", LH_FAKE_CONNECTION="::1 50000 ::1 33001")
+        source = os.path.join(place.local, "file")
+        h.write(source, h.incompressible(20 << 20, 1))
+        for arguments, target in ((("file", "host:copy"), os.path.join(place.remote, "copy")),
+                                  (("host:copy", "back"), os.path.join(place.local, "back"))):
+            before, before_6 = h.wire_bytes(), ip6_bytes()
+            _, out, _ = place.run("--json", "-l", "200m", *arguments)
+            h.assert_same(source, target)
+            moved, moved_6 = h.wire_bytes() - before, ip6_bytes() - before_6
+            print("# %d bytes over UDP, %d crossed loopback, %d of them IPv6" %
+                  (h.summary(out)["bytes_udp"], moved, moved_6))
+            assert moved_6 >= 0.9 * (20 << 20), (moved, moved_6)
+            assert moved - moved_6 < 1 << 20, "IPv4 carried %d bytes" % (moved - moved_6)
+
+
 def test_without_udp_everything_goes_over_ssh_and_it_says_so():
     with h.Place() as place:
         h.write(os.path.join(place.local, "file"), h.incompressible(3 << 20, 1))
@@ -277,19 +302,28 @@ class SystemLog:
         return found
 
 
+def check_session_lines(log):
+    """Two lines, of which the second tells what the session did."""
+    lines = [line for line in log.lines("session stop") if "session" in line]
+    assert len(lines) == 2, lines
+    for line in lines:
+        # <facility * 8 + severity>: local2 (18), as lhserver(8) says
+        assert int(line[1:line.index(">")]) >> 3 == 18, line
+        h.assert_in("address=203.0.113.9", line)
+        h.assert_in("user=root", line)
+    h.assert_in("session start", lines[0])
+    for part in ("result=complete", "files=1 ", "bytes=100000 ", "lane=udp"):
+        h.assert_in(part, lines[1])
+
+
 def test_the_server_logs_a_line_when_a_session_starts_and_one_when_it_stops():
     with SystemLog() as log, h.Place() as place:
         h.write(os.path.join(place.local, "tree", "file"), h.incompressible(100000, 1))
         place.env["LH_FAKE_CONNECTION"] = "203.0.113.9 50000 127.0.0.1 33001"
         place.run("-d", "tree", "host:up")
-        lines = [line for line in log.lines("session stop") if "session" in line]
-        assert len(lines) == 2, lines
-        for line in lines:
-            h.assert_in("address=203.0.113.9", line)
-            h.assert_in("user=root", line)
-        h.assert_in("session start", lines[0])
-        for part in ("result=complete", "files=1 ", "bytes=100000 ", "lane=udp"):
-            h.assert_in(part, lines[1])
+        check_session_lines(log)
+        place.run("-d", "host:up/tree", "down")
+        check_session_lines(log)
 
 
 if __name__ == "__main__":
