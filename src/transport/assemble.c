@@ -17,7 +17,7 @@
 
 #include "base/assert.h"
 #include "base/math.h"
-#include "transport/session_internal.h"
+#include "transport/engine_internal.h"
 
 #define OVERHEAD       (LH_PACKET_HEADER + LH_PACKET_TAG)
 #define PIECES_MAX     32  // pieces of content in one packet
@@ -53,7 +53,7 @@ static size_t seal(struct packet *packet, uint8_t *buffer, size_t len)
     lh_packet_header_write(&header, buffer);
     uint8_t *text = buffer + LH_PACKET_HEADER;
     lh_err err = lh_lane_keys_seal(&lane->seal_keys, pn, buffer, LH_PACKET_HEADER, text, len, text);
-    if (lh_session_check(packet->transport, err))
+    if (lh_engine_check(packet->transport, err))
         return 0;
     size_t total = len + OVERHEAD;
     uint32_t ip_bytes = (uint32_t)total + lane->config.ip_overhead;
@@ -162,14 +162,14 @@ static bool write_piece(struct packet *packet)
     struct lh_transport *transport = packet->transport;
     struct lh_frame_stream stream;
     struct lh_frame_data chunk;
-    if (lh_session_carries_stream(transport, packet->lane) &&
+    if (lh_engine_carries_stream(transport, packet->lane) &&
         lh_stream_tx_take(&transport->stream_tx, room_for(packet, LH_FRAME_STREAM_HEADER),
                           &stream)) {
         add_stream(packet, &stream);
         return true;
     }
     uint64_t again = transport->block_tx.retransmitted_bytes;
-    if (lh_session_carries_blocks(transport, packet->lane) &&
+    if (lh_engine_carries_blocks(transport, packet->lane) &&
         lh_block_tx_take(&transport->block_tx, room_for(packet, LH_FRAME_DATA_HEADER), &chunk)) {
         add_chunk(packet, &chunk);
         packet->lane->stats.retransmitted_bytes += transport->block_tx.retransmitted_bytes - again;
@@ -205,7 +205,7 @@ static void write_tail(struct packet *packet)
 {
     struct lh_lane *lane = packet->lane;
     lh_ns from;
-    if (!lh_session_tail_from(packet->transport, lane, &from) || from > packet->now)
+    if (!lh_engine_tail_from(packet->transport, lane, &from) || from > packet->now)
         return;
     while (packet->pieces == 0) {
         uint64_t pn = lh_sent_next_outstanding(&lane->sent, lane->tail_pn);
@@ -242,7 +242,7 @@ static void write_data(struct packet *packet)
         write_tail(packet);
     if (packet->pieces == 0)
         return;
-    if (lh_session_has_data_for(packet->transport, lane)) {
+    if (lh_engine_has_data_for(packet->transport, lane)) {
         if (!lane->is_udp)
             return; // a pipe has no use for packets of one size
         // Padding: zeros, which read as LH_FRAME_PAD.
@@ -325,7 +325,7 @@ static size_t next_packet(struct packet *packet, struct lh_batch *batch, size_t 
         size_t most = batch->segments == 0 ? batch->room : limit;
         return ping <= most ? build_ping(packet, buffer, ping) : 0;
     }
-    bool data = lh_session_may_send(packet->transport, lane) &&
+    bool data = lh_engine_may_send(packet->transport, lane) &&
                 (lane->free_packets > 0 ||
                  (packet->is_paced && lane->pacer.credit > 0 && lh_lane_window(lane) >= limit));
     return build(packet, buffer, limit, data);
@@ -337,7 +337,7 @@ static void note_limits(struct lh_transport *transport, struct lh_lane *lane, lh
         lane->app_limited_pn = lane->sent.next; // nothing but probes so far
         return;
     }
-    bool idle = !lh_session_has_data_for(transport, lane);
+    bool idle = !lh_engine_has_data_for(transport, lane);
     bool could = lh_lane_window(lane) > 0 && lane->pacer.credit > 0;
     if (idle && could)
         lane->app_limited_pn = lane->sent.next;
@@ -355,7 +355,7 @@ void lh_transport_send(struct lh_transport *transport,
                        struct lh_batch *batch,
                        lh_ns now)
 {
-    struct lh_lane *lane = lh_session_lane(transport, id);
+    struct lh_lane *lane = lh_engine_lane(transport, id);
     batch->len = batch->segments = batch->segment_size = 0;
     if (transport->closed || lane == NULL)
         return;
@@ -386,5 +386,5 @@ void lh_transport_send(struct lh_transport *transport,
     if (batch->segments > 1 && batch->len == (size_t)batch->segments * batch->segment_size)
         lh_sent_record(&lane->sent, lane->sent.next - 1)->flags |= LH_SENT_LAST;
     note_limits(transport, lane, now);
-    lh_session_notify(transport);
+    lh_engine_notify(transport);
 }

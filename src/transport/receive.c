@@ -9,7 +9,7 @@
 // the session.
 #include "base/assert.h"
 #include "base/math.h"
-#include "transport/session_internal.h"
+#include "transport/engine_internal.h"
 
 struct arrival {
     struct lh_transport *transport;
@@ -52,7 +52,7 @@ static lh_err on_feedback(struct arrival *arrival, const struct lh_frame *frame)
 {
     struct lh_transport *transport = arrival->transport;
     const struct lh_frame_feedback *feedback = &frame->feedback;
-    struct lh_loss_sink sink = lh_session_sink(transport);
+    struct lh_loss_sink sink = lh_engine_sink(transport);
     lh_block_tx_grant(&transport->block_tx, feedback->grant_bytes, feedback->grant_block);
     lh_stream_tx_grant(&transport->stream_tx, feedback->grant_stream);
     return lh_lane_on_feedback(arrival->lane, feedback, &sink, arrival->now);
@@ -80,7 +80,7 @@ static lh_err on_pong(struct arrival *arrival, const struct lh_frame *frame)
         lh_path_on_echo(&lane->path);
     lane->pto_count = 0;
     if (lane->state != LH_LANE_UP)
-        lh_session_set_lane_state(arrival->transport, lane, LH_LANE_UP);
+        lh_engine_set_lane_state(arrival->transport, lane, LH_LANE_UP);
     return 0;
 }
 
@@ -100,8 +100,8 @@ static lh_err on_path_response(struct arrival *arrival, const struct lh_frame *f
 
 static lh_err on_close(struct arrival *arrival, const struct lh_frame *frame)
 {
-    lh_session_finish(arrival->transport, (int)frame->close.code, (const char *)frame->close.reason,
-                      frame->close.reason_len);
+    lh_engine_finish(arrival->transport, (int)frame->close.code, (const char *)frame->close.reason,
+                     frame->close.reason_len);
     return 0;
 }
 
@@ -141,7 +141,7 @@ static void on_frames(struct arrival *arrival, const uint8_t *text, size_t len)
             break;
         if (err == 0)
             err = frame_handlers[frame.type](arrival, &frame);
-        if (lh_session_check(arrival->transport, err))
+        if (lh_engine_check(arrival->transport, err))
             return;
     }
     if (arrival->wants_report)
@@ -154,7 +154,7 @@ static void on_forged(struct lh_transport *transport, struct lh_lane *lane)
     lane->stats.forged_packets++;
     transport->forged++;
     if (LH_GUARD(FORGERY_LIMIT, transport->forged >= transport->forgery_limit))
-        lh_session_finish(transport, LH_E_AUTH, NULL, 0);
+        lh_engine_finish(transport, LH_E_AUTH, NULL, 0);
 }
 
 static void on_dgram(struct arrival *arrival, struct lh_dgram *dgram)
@@ -196,12 +196,12 @@ static void on_dgram(struct arrival *arrival, struct lh_dgram *dgram)
 void lh_transport_recv(
     struct lh_transport *transport, uint8_t id, struct lh_dgram *dgrams, size_t count, lh_ns now)
 {
-    struct lh_lane *lane = lh_session_lane(transport, id);
+    struct lh_lane *lane = lh_engine_lane(transport, id);
     transport->now = LH_MAX(transport->now, now);
     if (lane == NULL || transport->closing)
         return;
     struct arrival arrival = {.transport = transport, .lane = lane, .now = now};
     for (size_t i = 0; i < count && !transport->closed && lane->state != LH_LANE_DEAD; i++)
         on_dgram(&arrival, &dgrams[i]);
-    lh_session_notify(transport);
+    lh_engine_notify(transport);
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The session: joins lanes, blocks and the control stream, and is what the layer above talks to.
+// The engine: joins lanes, blocks and the control stream, and is what the layer above talks to.
 //
 // How it works. It only routes. Packets go in through receive.c and out through assemble.c; what is
 // acknowledged or lost on a lane comes back through the sink below and goes to the block or stream
 // it belongs to. Any lane that is up may carry anything; the rules of which one does are the
-// lh_session_ predicates:
+// lh_engine_ predicates:
 //   blocks   on every UDP lane that is up. On the SSH lane only while no UDP lane is up, and not
 //            before UDP had max(3 RTT, LH_UDP_PROBE_MIN) to prove itself
 //   stream   on UDP lanes that are up, else on the SSH lane at once
@@ -16,7 +16,7 @@
 #include "base/assert.h"
 #include "base/math.h"
 #include "base/wipe.h"
-#include "transport/session_internal.h"
+#include "transport/engine_internal.h"
 
 #define TAIL_LOSS_MEMORY (10 * LH_SECOND)
 #define BLOCKED_PROBE    (200 * LH_MS)
@@ -76,10 +76,10 @@ void lh_transport_free(struct lh_transport *transport)
     free(transport);
 }
 
-void lh_session_finish(struct lh_transport *transport,
-                       int code,
-                       const char *reason,
-                       size_t reason_len)
+void lh_engine_finish(struct lh_transport *transport,
+                      int code,
+                      const char *reason,
+                      size_t reason_len)
 {
     if (transport->closed)
         return;
@@ -87,10 +87,10 @@ void lh_session_finish(struct lh_transport *transport,
     transport->config.events->on_closed(transport->config.user, code, reason, reason_len);
 }
 
-bool lh_session_check(struct lh_transport *transport, lh_err err)
+bool lh_engine_check(struct lh_transport *transport, lh_err err)
 {
     if (err < 0)
-        lh_session_finish(transport, err, NULL, 0);
+        lh_engine_finish(transport, err, NULL, 0);
     return transport->closed;
 }
 
@@ -117,19 +117,19 @@ void lh_transport_close(struct lh_transport *transport, int code, const char *re
 static bool any_udp(const struct lh_transport *transport, bool must_be_up)
 {
     for (uint8_t i = LH_LANE_SSH + 1; i < LH_LANES_MAX; i++) {
-        const struct lh_lane *lane = lh_session_lane(transport, i);
+        const struct lh_lane *lane = lh_engine_lane(transport, i);
         if (lane != NULL && (!must_be_up || lane->state == LH_LANE_UP))
             return true;
     }
     return false;
 }
 
-bool lh_session_carries_stream(const struct lh_transport *transport, const struct lh_lane *lane)
+bool lh_engine_carries_stream(const struct lh_transport *transport, const struct lh_lane *lane)
 {
     return lane->state == LH_LANE_UP && (lane->is_udp || !any_udp(transport, true));
 }
 
-bool lh_session_carries_blocks(const struct lh_transport *transport, const struct lh_lane *lane)
+bool lh_engine_carries_blocks(const struct lh_transport *transport, const struct lh_lane *lane)
 {
     if (lane->state != LH_LANE_UP)
         return false;
@@ -139,26 +139,26 @@ bool lh_session_carries_blocks(const struct lh_transport *transport, const struc
            (!any_udp(transport, false) || transport->now >= transport->ssh_blocks_at);
 }
 
-bool lh_session_has_data_for(const struct lh_transport *transport, const struct lh_lane *lane)
+bool lh_engine_has_data_for(const struct lh_transport *transport, const struct lh_lane *lane)
 {
     return (lh_stream_tx_has_data(&transport->stream_tx) &&
-            lh_session_carries_stream(transport, lane)) ||
+            lh_engine_carries_stream(transport, lane)) ||
            (lh_block_tx_has_data(&transport->block_tx) &&
-            lh_session_carries_blocks(transport, lane));
+            lh_engine_carries_blocks(transport, lane));
 }
 
-bool lh_session_may_send(const struct lh_transport *transport, const struct lh_lane *lane)
+bool lh_engine_may_send(const struct lh_transport *transport, const struct lh_lane *lane)
 {
     return lane->state == LH_LANE_UP && !transport->closing && lh_lane_may_number(lane);
 }
 
-bool lh_session_tail_from(const struct lh_transport *transport,
-                          const struct lh_lane *lane,
-                          lh_ns *out_at)
+bool lh_engine_tail_from(const struct lh_transport *transport,
+                         const struct lh_lane *lane,
+                         lh_ns *out_at)
 {
     if (!lane->is_udp || lane->state != LH_LANE_UP || lane->tail_since == LH_NEVER ||
         lane->last_loss_at == 0 || transport->now > lane->last_loss_at + TAIL_LOSS_MEMORY ||
-        lh_session_has_data_for(transport, lane) || !lh_lane_may_repeat(lane))
+        lh_engine_has_data_for(transport, lane) || !lh_lane_may_repeat(lane))
         return false;
     if (lh_sent_next_outstanding(&lane->sent, lane->tail_pn) >= lane->sent.next)
         return false;
@@ -188,12 +188,12 @@ static lh_err content_lost(void *ctx, const struct lh_content *content)
     return lh_block_tx_lost(&transport->block_tx, content->block, content->offset, content->len);
 }
 
-struct lh_loss_sink lh_session_sink(struct lh_transport *transport)
+struct lh_loss_sink lh_engine_sink(struct lh_transport *transport)
 {
     return (struct lh_loss_sink){transport, content_acked, content_lost};
 }
 
-void lh_session_notify(struct lh_transport *transport)
+void lh_engine_notify(struct lh_transport *transport)
 {
     struct lh_block_tx *blocks = &transport->block_tx;
     struct lh_stream_tx *stream = &transport->stream_tx;
@@ -211,9 +211,9 @@ void lh_session_notify(struct lh_transport *transport)
 
 // --- Lanes ---------------------------------------------------------------------------------------
 
-void lh_session_set_lane_state(struct lh_transport *transport,
-                               struct lh_lane *lane,
-                               enum lh_lane_state state)
+void lh_engine_set_lane_state(struct lh_transport *transport,
+                              struct lh_lane *lane,
+                              enum lh_lane_state state)
 {
     if (lane->state == state)
         return;
@@ -248,26 +248,26 @@ lh_err lh_transport_add_lane(struct lh_transport *transport,
     // Tells the peer our grants; a UDP lane does when it is first heard.
     if (!is_udp) {
         lh_reporter_want(&lane->reporter, true, now);
-        lh_session_set_lane_state(transport, lane, LH_LANE_UP);
+        lh_engine_set_lane_state(transport, lane, LH_LANE_UP);
     }
     return 0;
 }
 
 void lh_transport_remove_lane(struct lh_transport *transport, uint8_t id, lh_ns now)
 {
-    struct lh_lane *lane = lh_session_lane(transport, id);
+    struct lh_lane *lane = lh_engine_lane(transport, id);
     if (lane == NULL)
         return;
     transport->now = LH_MAX(transport->now, now);
-    struct lh_loss_sink sink = lh_session_sink(transport);
+    struct lh_loss_sink sink = lh_engine_sink(transport);
     lh_err err = lh_lane_give_up_all(lane, &sink);
-    lh_session_set_lane_state(transport, lane, LH_LANE_DEAD);
-    lh_session_check(transport, err);
+    lh_engine_set_lane_state(transport, lane, LH_LANE_DEAD);
+    lh_engine_check(transport, err);
 }
 
 enum lh_lane_state lh_transport_lane_state(const struct lh_transport *transport, uint8_t id)
 {
-    const struct lh_lane *lane = lh_session_lane(transport, id);
+    const struct lh_lane *lane = lh_engine_lane(transport, id);
     return lane == NULL ? LH_LANE_DEAD : lane->state;
 }
 
@@ -276,7 +276,7 @@ void lh_transport_set_limits(struct lh_transport *transport,
                              lh_ns now)
 {
     for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
-        struct lh_lane *lane = lh_session_lane(transport, i);
+        struct lh_lane *lane = lh_engine_lane(transport, i);
         if (lane == NULL)
             continue;
         lane->config.cc->set_limits(lane->cc_state, limits, now);
@@ -286,14 +286,14 @@ void lh_transport_set_limits(struct lh_transport *transport,
 
 void lh_transport_set_inflight_max(struct lh_transport *transport, uint8_t id, uint64_t bytes)
 {
-    struct lh_lane *lane = lh_session_lane(transport, id);
+    struct lh_lane *lane = lh_engine_lane(transport, id);
     if (lane != NULL)
         lane->config.inflight_max = bytes;
 }
 
 void lh_transport_set_blocked(struct lh_transport *transport, uint8_t id, bool blocked)
 {
-    struct lh_lane *lane = lh_session_lane(transport, id);
+    struct lh_lane *lane = lh_engine_lane(transport, id);
     if (lane != NULL)
         lane->is_blocked = blocked;
 }
@@ -303,7 +303,7 @@ void lh_transport_set_packet_size(struct lh_transport *transport,
                                   uint32_t payload_max,
                                   uint8_t ip_overhead)
 {
-    struct lh_lane *lane = lh_session_lane(transport, id);
+    struct lh_lane *lane = lh_engine_lane(transport, id);
     if (lane == NULL)
         return;
     payload_max =
@@ -318,20 +318,20 @@ void lh_transport_set_packet_size(struct lh_transport *transport,
 
 uint32_t lh_transport_lane_path(const struct lh_transport *transport, uint8_t id)
 {
-    const struct lh_lane *lane = lh_session_lane(transport, id);
+    const struct lh_lane *lane = lh_engine_lane(transport, id);
     return lane == NULL ? LH_PATH_NONE : lane->path.current;
 }
 
 void lh_transport_set_lane_path(struct lh_transport *transport, uint8_t id, uint32_t path)
 {
-    struct lh_lane *lane = lh_session_lane(transport, id);
+    struct lh_lane *lane = lh_engine_lane(transport, id);
     if (lane != NULL)
         lh_path_set(&lane->path, path, true);
 }
 
 void lh_transport_socket_drops(struct lh_transport *transport, uint8_t id, uint64_t total)
 {
-    struct lh_lane *lane = lh_session_lane(transport, id);
+    struct lh_lane *lane = lh_engine_lane(transport, id);
     if (lane != NULL)
         lane->reporter.socket_drops = LH_MAX(lane->reporter.socket_drops, total);
 }
@@ -372,14 +372,14 @@ static lh_ns send_at(const struct lh_transport *transport, const struct lh_lane 
         return now;
     at = lh_ns_min(at, lane->reporter.due);
     at = lh_ns_min(at, lh_probe_deadline(&lane->probe));
-    if (!lh_session_may_send(transport, lane))
+    if (!lh_engine_may_send(transport, lane))
         return at;
-    if (lh_session_has_data_for(transport, lane)) {
+    if (lh_engine_has_data_for(transport, lane)) {
         if (lane->free_packets > 0)
             return now;
         if (lh_lane_window(lane) >= lh_lane_payload(lane))
             at = lh_ns_min(at, lh_pacer_next(&lane->pacer, now));
-    } else if (lh_session_tail_from(transport, lane, &tail_at) &&
+    } else if (lh_engine_tail_from(transport, lane, &tail_at) &&
                lh_lane_window(lane) >= lh_lane_payload(lane)) {
         at = lh_ns_min(at, lh_ns_max(tail_at, lh_pacer_next(&lane->pacer, now)));
     }
@@ -390,7 +390,7 @@ static lh_ns closing_deadline(const struct lh_transport *transport)
 {
     lh_ns at = LH_NEVER;
     for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
-        const struct lh_lane *lane = lh_session_lane(transport, i);
+        const struct lh_lane *lane = lh_engine_lane(transport, i);
         if (lane != NULL && !lane->is_blocked && lane->close_sent < LH_CLOSE_REPEATS &&
             lh_path_allowance(&lane->path) >= lh_lane_payload(lane))
             at = lh_ns_min(at, lane->close_at);
@@ -406,7 +406,7 @@ lh_ns lh_transport_next_deadline(const struct lh_transport *transport)
         return closing_deadline(transport);
     lh_ns at = transport->last_received + LH_IDLE_TIMEOUT;
     for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
-        const struct lh_lane *lane = lh_session_lane(transport, i);
+        const struct lh_lane *lane = lh_engine_lane(transport, i);
         if (lane == NULL)
             continue;
         at = lh_ns_min(at, lh_lane_timer(lane));
@@ -414,7 +414,7 @@ lh_ns lh_transport_next_deadline(const struct lh_transport *transport)
         at = lh_ns_min(at, blocked_probe_at(transport, lane));
         at = lh_ns_min(at, keepalive_at(lane));
     }
-    const struct lh_lane *ssh = lh_session_lane(transport, LH_LANE_SSH);
+    const struct lh_lane *ssh = lh_engine_lane(transport, LH_LANE_SSH);
     if (ssh != NULL && transport->now < transport->ssh_blocks_at)
         at = lh_ns_min(at, transport->ssh_blocks_at);
     return at;
@@ -422,7 +422,7 @@ lh_ns lh_transport_next_deadline(const struct lh_transport *transport)
 
 static lh_err lane_deadlines(struct lh_transport *transport, struct lh_lane *lane, lh_ns now)
 {
-    struct lh_loss_sink sink = lh_session_sink(transport);
+    struct lh_loss_sink sink = lh_engine_sink(transport);
     if (blocked_probe_at(transport, lane) <= now || keepalive_at(lane) <= now)
         lh_probe_once(&lane->probe, now);
     lh_err err = lh_lane_on_timers(lane, &sink, now);
@@ -430,7 +430,7 @@ static lh_err lane_deadlines(struct lh_transport *transport, struct lh_lane *lan
         return err;
     err = lh_lane_give_up_all(lane, &sink);
     lh_probe_start(&lane->probe, now);
-    lh_session_set_lane_state(transport, lane, LH_LANE_SILENT);
+    lh_engine_set_lane_state(transport, lane, LH_LANE_SILENT);
     return err;
 }
 
@@ -440,14 +440,14 @@ void lh_transport_on_deadline(struct lh_transport *transport, lh_ns now)
     if (transport->closed || transport->closing)
         return;
     for (uint8_t i = 0; i < LH_LANES_MAX && !transport->closed; i++) {
-        struct lh_lane *lane = lh_session_lane(transport, i);
+        struct lh_lane *lane = lh_engine_lane(transport, i);
         if (lane != NULL)
-            lh_session_check(transport, lane_deadlines(transport, lane, now));
+            lh_engine_check(transport, lane_deadlines(transport, lane, now));
     }
-    lh_session_check(transport, transport->random.err);
+    lh_engine_check(transport, transport->random.err);
     if (now >= transport->last_received + LH_IDLE_TIMEOUT)
-        lh_session_finish(transport, LH_E_TIMEOUT, NULL, 0);
-    lh_session_notify(transport);
+        lh_engine_finish(transport, LH_E_TIMEOUT, NULL, 0);
+    lh_engine_notify(transport);
 }
 
 // --- Blocks and stream ---------------------------------------------------------------------------
@@ -469,7 +469,7 @@ static void tell_grants(struct lh_transport *transport)
 {
     struct lh_lane *best = NULL;
     for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
-        struct lh_lane *lane = lh_session_lane(transport, i);
+        struct lh_lane *lane = lh_engine_lane(transport, i);
         if (lane != NULL && lane->state == LH_LANE_UP &&
             (best == NULL || lane->last_heard_at >= best->last_heard_at))
             best = lane;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the three files of the session share: session.c (the coordinator, public functions),
+// What the three files of the engine share: engine.c (the coordinator, public functions),
 // assemble.c (packets out), receive.c (packets in).
-#ifndef LH_TRANSPORT_SESSION_INTERNAL_H
-#define LH_TRANSPORT_SESSION_INTERNAL_H
+#ifndef LH_TRANSPORT_ENGINE_INTERNAL_H
+#define LH_TRANSPORT_ENGINE_INTERNAL_H
 
 #include "transport/block_rx.h"
 #include "transport/block_tx.h"
@@ -35,32 +35,32 @@ struct lh_transport {
 };
 
 // What a lane may carry now.
-bool lh_session_carries_blocks(const struct lh_transport *transport, const struct lh_lane *lane);
-bool lh_session_carries_stream(const struct lh_transport *transport, const struct lh_lane *lane);
-bool lh_session_has_data_for(const struct lh_transport *transport, const struct lh_lane *lane);
+bool lh_engine_carries_blocks(const struct lh_transport *transport, const struct lh_lane *lane);
+bool lh_engine_carries_stream(const struct lh_transport *transport, const struct lh_lane *lane);
+bool lh_engine_has_data_for(const struct lh_transport *transport, const struct lh_lane *lane);
 // True where a data packet could be sent on `lane` as far as state, window and numbers go (not
 // pace).
-bool lh_session_may_send(const struct lh_transport *transport, const struct lh_lane *lane);
+bool lh_engine_may_send(const struct lh_transport *transport, const struct lh_lane *lane);
 // Unacknowledged packets may be repeated from `*out_at` on: nothing new is there to be sent.
-bool lh_session_tail_from(const struct lh_transport *transport,
-                          const struct lh_lane *lane,
-                          lh_ns *out_at);
+bool lh_engine_tail_from(const struct lh_transport *transport,
+                         const struct lh_lane *lane,
+                         lh_ns *out_at);
 
-struct lh_loss_sink lh_session_sink(struct lh_transport *transport);
+struct lh_loss_sink lh_engine_sink(struct lh_transport *transport);
 // Ends the session with on_closed. `code`: a CLOSE's code or an lh_err.
-void lh_session_finish(struct lh_transport *transport,
-                       int code,
-                       const char *reason,
-                       size_t reason_len);
+void lh_engine_finish(struct lh_transport *transport,
+                      int code,
+                      const char *reason,
+                      size_t reason_len);
 // Ends the session for an error < 0 (and does nothing for 0). True where it is over.
-bool lh_session_check(struct lh_transport *transport, lh_err err);
-void lh_session_set_lane_state(struct lh_transport *transport,
-                               struct lh_lane *lane,
-                               enum lh_lane_state state);
+bool lh_engine_check(struct lh_transport *transport, lh_err err);
+void lh_engine_set_lane_state(struct lh_transport *transport,
+                              struct lh_lane *lane,
+                              enum lh_lane_state state);
 // Calls on_writable where room appeared for what was refused.
-void lh_session_notify(struct lh_transport *transport);
+void lh_engine_notify(struct lh_transport *transport);
 
-static inline struct lh_lane *lh_session_lane(const struct lh_transport *transport, uint8_t id)
+static inline struct lh_lane *lh_engine_lane(const struct lh_transport *transport, uint8_t id)
 {
     struct lh_lane *lane = id < LH_LANES_MAX ? transport->lanes[id] : NULL;
     return lane != NULL && lane->state != LH_LANE_DEAD ? lane : NULL;
