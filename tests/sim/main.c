@@ -8,7 +8,8 @@
 //   sim --quick | --all                  as a test (TAP), with --seeds K, --seed FIRST, --random K
 //   sim --matrix                         efficiency over round trips and losses; not a test;
 //                                        with --rate MBIT, --seconds S, --from S, --cc NAME,
-//                                        --queue PERMILLE; --rtt MS and --loss PPM: only these
+//                                        --queue PERMILLE, --burst PACKETS (mean run of losses);
+//                                        --rtt MS and --loss PPM: only these
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,7 @@ struct arguments {
     const char *scenario;
     const char *cc;
     bool is_list, is_quick, is_all, is_matrix, is_traced;
-    uint64_t seed, seeds, randoms, rate, from, seconds, queue, rtt, loss;
+    uint64_t seed, seeds, randoms, rate, from, seconds, queue, rtt, loss, burst;
 };
 
 static void print_details(const struct sim_result *result)
@@ -188,6 +189,11 @@ static struct sim_result run_cell(const struct arguments *arguments, uint64_t rt
     uint64_t rate = arguments->rate * 125000;
     struct sim_link_config link = {
         .rate = rate, .delay = rtt_ms * LH_MS / 2, .loss_ppm = (uint32_t)loss};
+    if (arguments->burst > 0) {
+        link.burst_ppm = link.loss_ppm;
+        link.burst_packets = (uint32_t)arguments->burst;
+        link.loss_ppm = 0;
+    }
     uint64_t path = lh_muldiv(rate, 2 * link.delay, LH_SECOND);
     link.queue_bytes = LH_MAX(path * arguments->queue / 1000, (uint64_t)64000);
     struct sim_scenario scenario = {
@@ -250,7 +256,7 @@ static int usage(void)
             "       sim --list\n"
             "       sim --quick | --all [--seeds K] [--seed FIRST] [--random K]\n"
             "       sim --matrix [--rate MBIT] [--from S] [--seconds S] [--queue PERMILLE]\n"
-            "           [--cc NAME] [--rtt MS] [--loss PPM]\n");
+            "           [--burst PACKETS] [--cc NAME] [--rtt MS] [--loss PPM]\n");
     return 2;
 }
 
@@ -265,9 +271,10 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
         {"--all", &arguments->is_all, NULL},      {"--matrix", &arguments->is_matrix, NULL},
         {"--trace", &arguments->is_traced, NULL}, {"--seed", NULL, &arguments->seed},
         {"--seeds", NULL, &arguments->seeds},     {"--random", NULL, &arguments->randoms},
-        {"--from", NULL, &arguments->from},       {"--rtt", NULL, &arguments->rtt},
-        {"--loss", NULL, &arguments->loss},       {"--rate", NULL, &arguments->rate},
-        {"--seconds", NULL, &arguments->seconds}, {"--queue", NULL, &arguments->queue},
+        {"--from", NULL, &arguments->from},       {"--burst", NULL, &arguments->burst},
+        {"--rtt", NULL, &arguments->rtt},         {"--loss", NULL, &arguments->loss},
+        {"--rate", NULL, &arguments->rate},       {"--seconds", NULL, &arguments->seconds},
+        {"--queue", NULL, &arguments->queue},
     };
     for (int i = 1; i < argc; i++) {
         bool is_known = false;
