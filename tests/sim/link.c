@@ -7,8 +7,8 @@
 #include "base/assert.h"
 #include "base/math.h"
 
-#define PPM        1000000u
-#define BURST_ENDS (50 * LH_MS)
+#define PPM         1000000u
+#define FULL_PACKET 1500
 
 void sim_link_init(struct sim_link *link,
                    const struct sim_link_config *config,
@@ -107,8 +107,13 @@ static bool is_out(const struct sim_link *link, lh_ns now)
 static bool is_lost(struct sim_link *link, lh_ns now)
 {
     const struct sim_link_config *config = &link->config;
-    if (now > link->last_seen + BURST_ENDS)
-        link->is_bad = false; // a run of losses is over by itself, not by sending into it
+    // A run of losses takes the time of so many packets at full rate: a thin stream, as feedback
+    // is, meets no more of it than its share.
+    lh_ns run = config->rate == 0
+                    ? 0
+                    : lh_muldiv(config->burst_packets, FULL_PACKET * LH_SECOND, config->rate);
+    if (now > link->last_seen + run)
+        link->is_bad = false;
     link->last_seen = now;
     if (config->burst_ppm > 0) {
         // Mean length L of the bad state and share p of it fix both transitions.
