@@ -39,6 +39,7 @@
 #define LH_REASON_MAX         512                 // text of an error from the peer
 #define LH_DEPTH_MAX          4096                // directories below one source
 #define LH_INFLIGHT_FILES_MAX 65536               // files announced and not yet settled
+#define LH_LOST_FILES_MAX     65536               // failed files with blocks still on their way
 #define LH_SMALL_FILE_MAX     262144              // larger files have blocks of their own
 #define LH_FILE_BLOCKS_MAX    ((uint64_t)1 << 24) // 16 TiB in blocks of 1 MiB
 #define LH_DIRECTORIES_MAX    ((uint32_t)1 << 21) // of one job; the receiver holds them to its end

@@ -138,6 +138,7 @@ void lh_receiver_release(struct lh_receiver *receiver, uint32_t block)
 static void let_go(struct lh_receiver *receiver, struct lh_incoming *file)
 {
     lh_idmap_remove(&receiver->ids, &file->node);
+    receiver->trailing -= file->trails;
     lh_incoming_free(file);
 }
 
@@ -186,8 +187,11 @@ void lh_incoming_drop_when_over(struct lh_receiver *receiver, struct lh_incoming
     const struct lh_large_in *large = file->large;
     if (!file->end_seen)
         return;
-    if (large != NULL && (is_at_work(large) || large->blocks_in < file->blocks_sent))
+    if (large != NULL && (is_at_work(large) || large->blocks_in < file->blocks_sent)) {
+        receiver->trailing += !file->trails;
+        file->trails = true;
         return;
+    }
     if (file->end_status == LH_FILE_END_AGAIN && large != NULL) {
         // Of a state that is gone: its blocks are of no use to anyone.
         if (large->partial.fd >= 0)

@@ -170,7 +170,11 @@ lh_err lh_receiver_on_entry(struct lh_receiver *receiver, const struct lh_msg_en
         return LH_E_PROTO;
     if (entry->again ? receiver->again_due == 0 : receiver->list_ended)
         return LH_E_PROTO;
-    if (LH_GUARD(RECEIVER_INFLIGHT, receiver->ids.count >= LH_INFLIGHT_FILES_MAX))
+    // The sender counts without those whose blocks are late: it cannot know when they come.
+    if (LH_GUARD(RECEIVER_INFLIGHT,
+                 receiver->ids.count - receiver->trailing >= LH_INFLIGHT_FILES_MAX))
+        return LH_E_LIMIT;
+    if (LH_GUARD(RECEIVER_TRAILING, receiver->trailing >= LH_LOST_FILES_MAX))
         return LH_E_LIMIT;
     if (entry->kind == LH_ENTRY_FILE &&
         lh_block_count(entry->size, receiver->job->host.block_size) > LH_FILE_BLOCKS_MAX)

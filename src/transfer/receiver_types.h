@@ -95,6 +95,7 @@ struct lh_incoming {
     uint8_t kind;
     bool again;
     bool end_seen;
+    bool trails; // counted in receiver->trailing
     uint8_t end_status;
     uint32_t blocks_sent; // of FILE_END
     uint16_t mode;
@@ -174,6 +175,8 @@ struct lh_receiver {
     struct lh_idmap ids;
     struct lh_idmap dir_ids;
     uint32_t next_id;
+    uint32_t
+        trailing; // of ids, LOST and ended: the sender has forgotten them, some blocks are late
     uint32_t dir_count, dirs_max;
     uint32_t again_due; // files that will be announced anew
     bool list_ended;

@@ -404,6 +404,57 @@ static void more_files_than_may_be_under_way_end_the_session(void **state)
     check_int(server->verdict.err, LH_E_LIMIT);
 }
 
+// Announces `count` files of several blocks from `first` on; the first `failed` of them are at once
+// given up by their sender, with a block on its way.
+static void announce_large(struct rogue *rogue, uint32_t first, uint32_t count, uint32_t failed)
+{
+    struct pair_end *server = &rogue->pair.server;
+    for (uint32_t i = 0; i < count; i++)
+        rogue_say_entry(server, first + i, LH_ENTRY_FILE, LARGE_SIZE, TEXT("n"));
+    rogue_settle(rogue);
+    for (uint32_t i = 0; i < failed; i++)
+        rogue_end_file(server, first + i, LH_FILE_END_FAILED, 1);
+    rogue_settle(rogue);
+}
+
+static void failed_files_whose_blocks_are_late_leave_room_for_others(void **state)
+{
+    struct rogue *rogue = *state;
+    struct pair_end *server = &rogue->pair.server;
+    const uint32_t late = 100;
+    rogue_start(rogue, LH_JOB_UPLOAD, "faux://");
+    rogue_say(server, MESSAGE(SOURCE, source, .path = TEXT("x"), .name = TEXT("x")));
+    rogue_settle(rogue);
+    rogue_say_entry(server, 0, LH_ENTRY_DIRECTORY, 0, TEXT(""));
+    rogue_settle(rogue);
+    announce_large(rogue, 1, LH_INFLIGHT_FILES_MAX, late);
+    announce_large(rogue, 1 + LH_INFLIGHT_FILES_MAX, late, 0);
+    assert_false(server->finished);
+    // The blocks come and free what was kept for them.
+    check_uint(server->job->receiver->trailing, late);
+    for (uint32_t i = 0; i < late; i++)
+        rogue_send_block(server, 1 + i, 0, BLOCK, true);
+    check_uint(server->job->receiver->trailing, 0);
+    rogue_say_entry(server, 1 + LH_INFLIGHT_FILES_MAX + late, LH_ENTRY_FILE, 5, TEXT("n"));
+    check_int(server->verdict.err, LH_E_LIMIT);
+}
+
+static void failed_files_whose_blocks_never_come_end_the_session(void **state)
+{
+    struct rogue *rogue = *state;
+    struct pair_end *server = &rogue->pair.server;
+    const uint32_t step = LH_LOST_FILES_MAX / 16;
+    rogue_start(rogue, LH_JOB_UPLOAD, "faux://");
+    rogue_say(server, MESSAGE(SOURCE, source, .path = TEXT("x"), .name = TEXT("x")));
+    rogue_settle(rogue);
+    rogue_say_entry(server, 0, LH_ENTRY_DIRECTORY, 0, TEXT(""));
+    for (uint32_t i = 0; i < 16; i++)
+        announce_large(rogue, 1 + i * step, step, step);
+    assert_false(server->finished);
+    rogue_say_entry(server, 1 + 16 * step, LH_ENTRY_FILE, 5, TEXT("n"));
+    check_int(server->verdict.err, LH_E_LIMIT);
+}
+
 static void directories_too_many_or_too_deep_end_the_session(void **state)
 {
     struct rogue *rogue = *state;
@@ -642,6 +693,8 @@ int main(void)
         CASE(a_sender_that_breaks_the_rules_ends_the_session),
         CASE(a_job_cannot_begin_wrongly),
         CASE(more_files_than_may_be_under_way_end_the_session),
+        CASE(failed_files_whose_blocks_are_late_leave_room_for_others),
+        CASE(failed_files_whose_blocks_never_come_end_the_session),
         CASE(directories_too_many_or_too_deep_end_the_session),
         CASE(a_receiver_that_breaks_the_rules_ends_the_session),
         CASE(random_messages_never_harm_either_role),
