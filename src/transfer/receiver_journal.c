@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The journal as the receiver uses it: by paths below DEST. All of this is on the loop's thread. A
-// journal that fails costs resume and nothing else: it is told once and then left alone. Paths
+// journal that fails costs resume and nothing else: it is told once and then left alone, but stays
+// open, because its lock is what keeps another session of the job from our partials. Paths
 // longer than LH_PATH_TEXT_MAX are not journalled, so that a short message cannot make us keep long
 // text.
 #include <stdio.h>
@@ -18,16 +19,20 @@ static void give_up(struct lh_receiver *receiver, lh_err err, const struct lh_er
         return;
     snprintf(text, sizeof text, "the journal cannot be written (%.200s); %s",
              lh_reason_text(err, info), "an interrupted transfer may send more than is missing");
-    lh_journal_free(receiver->journal);
-    receiver->journal = NULL;
+    receiver->journal_failed = true;
     lh_job_tell_problem(
         receiver->job,
         &(struct lh_job_problem){.severity = LH_PROBLEM_NOTICE, .path = "", .text = text});
 }
 
+static bool is_usable(const struct lh_receiver *receiver)
+{
+    return receiver->journal != NULL && !receiver->journal_failed;
+}
+
 static char *path_of(const struct lh_receiver *receiver, const struct lh_incoming *file)
 {
-    if (receiver->journal == NULL)
+    if (!is_usable(receiver))
         return NULL;
     return lh_incoming_path(file->parent, file->name, LH_PATH_TEXT_MAX);
 }
@@ -38,7 +43,7 @@ static const struct lh_journal_partial no_partial = {.name = ".lh-AAAAAAAAAAAAAA
 void lh_journaling_begin_tree(struct lh_receiver *receiver)
 {
     struct lh_errinfo info = {0};
-    if (receiver->journal == NULL || receiver->tree_begun)
+    if (!is_usable(receiver) || receiver->tree_begun)
         return;
     receiver->tree_begun = true;
     lh_err err = lh_journal_begin(receiver->journal, LH_JOURNAL_TREE, &no_partial, &info);
@@ -51,7 +56,7 @@ void lh_journaling_complete_tree(struct lh_receiver *receiver)
 {
     struct lh_errinfo info = {0};
     struct lh_journal_complete tree = {0};
-    if (receiver->journal == NULL || !receiver->tree_begun)
+    if (!is_usable(receiver) || !receiver->tree_begun)
         return;
     give_up(receiver, lh_journal_complete_file(receiver->journal, LH_JOURNAL_TREE, &tree, &info),
             &info);
@@ -61,7 +66,7 @@ void lh_journaling_complete_tree(struct lh_receiver *receiver)
 static char *path_of_directory(const struct lh_receiver *receiver, const struct lh_in_dir *dir)
 {
     char path[LH_PATH_TEXT_MAX + 2];
-    if (receiver->journal == NULL || dir->parent == NULL)
+    if (!is_usable(receiver) || dir->parent == NULL)
         return NULL;
     char *plain = lh_incoming_path(dir->parent, dir->name, LH_PATH_TEXT_MAX);
     if (plain == NULL)
@@ -157,7 +162,7 @@ void lh_journaling_forget(struct lh_receiver *receiver, const struct lh_incoming
 
 void lh_journaling_flush(struct lh_receiver *receiver)
 {
-    if (receiver->journal == NULL)
+    if (!is_usable(receiver))
         return;
     struct lh_errinfo info = {0};
     give_up(receiver, lh_journal_flush(receiver->journal, &info), &info);

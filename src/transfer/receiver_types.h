@@ -186,7 +186,8 @@ struct lh_receiver {
     struct lh_task setup_task;
     struct lh_tree *tree;
     struct lh_journal *journal;
-    char *rename; // the name that the single source gets; NULL: its own
+    bool journal_failed; // nothing more is written into it; its lock is kept
+    char *rename;        // the name that the single source gets; NULL: its own
     char notice[LH_REASON_MAX];
     unsigned busy_count; // attempts that found the journal held
     struct lh_errinfo setup_info;

@@ -3,11 +3,14 @@
 // The same command again, and again after a kill: what is there already is not sent, and the tree
 // is the one that an undisturbed run would have made.
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
 #include "check.h"
+#include "transfer/receiver_internal.h"
 #include "transfer_pair.h"
 
 #define BLOCK 65536u
@@ -214,8 +217,58 @@ static void a_command_that_replaces_everything_does_so_once(void **state)
     check_uint(run(fixture)->bytes_sent, all);
 }
 
+static bool has_lost_its_journal(struct pair *pair, void *ctx)
+{
+    (void)ctx;
+    return pair->server.log_len > 0 && strstr(pair->server.log, "cannot be written") != NULL;
+}
+
+// Waits no longer than a moment.
+static bool is_busy(struct pair *pair, void *ctx)
+{
+    (void)ctx;
+    if (pair->server.job->receiver != NULL && pair->server.job->receiver->busy_count > 1)
+        pair->server.job->receiver->busy_count += 1000;
+    return false;
+}
+
+static void a_session_whose_journal_failed_is_still_the_only_one(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[400];
+    for (int i = 0; i < 1000; i++) {
+        tree_path(path, sizeof path, "%s/file%d", fixture->from, i);
+        tree_write(path, (uint64_t)i, 100);
+    }
+    const char *sources[] = {fixture->from};
+    struct pair_options options = {.seed = 1, .server_state = fixture->server_state};
+    struct lh_job_request request = {.sources = sources, .source_count = 1, .dest = fixture->to};
+    struct rlimit before, small = {0};
+    check_int(getrlimit(RLIMIT_FSIZE, &before), 0);
+    small = (struct rlimit){.rlim_cur = 20000, .rlim_max = before.rlim_max};
+    check_int(setrlimit(RLIMIT_FSIZE, &small), 0);
+    pair_init(&fixture->pair, &options);
+    fixture->pair.step = has_lost_its_journal;
+    pair_start(&fixture->pair, &request);
+    pair_loop(&fixture->pair);
+    check_int(setrlimit(RLIMIT_FSIZE, &before), 0);
+    assert_true(has_lost_its_journal(&fixture->pair, NULL));
+
+    struct pair second;
+    pair_init(&second, &options);
+    second.step = is_busy;
+    pair_run(&second, &request);
+    check_uint(second.client.verdict.code, LH_CODE_BUSY);
+    pair_fini(&second);
+    fixture->pair.step = NULL;
+    pair_loop(&fixture->pair);
+    check_uint(fixture->pair.client.verdict.code, 0);
+    (void)run(fixture);
+}
+
 int main(void)
 {
+    (void)signal(SIGXFSZ, SIG_IGN);
     umask(022);
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
@@ -223,6 +276,7 @@ int main(void)
         CASE(a_closed_directory_is_closed_after_a_kill_too),
         CASE(a_directory_that_was_there_keeps_its_mode_after_a_kill),
         CASE(a_command_that_replaces_everything_does_so_once),
+        CASE(a_session_whose_journal_failed_is_still_the_only_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
