@@ -84,6 +84,11 @@ static void report_notice(struct client *client, const char *text)
     client->report->problem(client->report->user, &problem);
 }
 
+static void report_connection_notice(void *user, const char *text)
+{
+    report_notice(user, text);
+}
+
 static enum lhcp_phase session_phase(const struct lhcp_status *status)
 {
     if (status->totals_known && status->bytes_done == status->bytes_total)
@@ -216,7 +221,6 @@ static lh_err start_session(struct client *client, struct lh_errinfo *info)
         .loop = client->loop,
         .params = lh_hello_params(&connection->hello),
         .master = &connection->master,
-        .rtt_hint = connection->rtt_hint,
         .pipe_in = connection->in_fd,
         .pipe_out = connection->out_fd,
         .leftover = connection->handshake.leftover,
@@ -306,7 +310,10 @@ static void on_ssh_message(void *user, uint32_t events, lh_ns now)
 // that failed was read twice already.)
 static bool code_ends_sessions(uint16_t code)
 {
-    static const uint16_t codes[] = {12, 13, 14, 15, 16, 17, 18, 39, 40, 44, 45};
+    static const uint16_t codes[] = {
+        LH_CODE_NO_CONNECTION,   LH_CODE_TIMEOUT,     LH_CODE_UDP_SETUP,      LH_CODE_UDP_TIMEOUT,
+        LH_CODE_CONNECTION_LOST, LH_CODE_CANNOT_SEND, LH_CODE_CANNOT_RECEIVE, LH_CODE_PEER_ABORTED,
+        LH_CODE_DATA_TIMEOUT,    LH_CODE_PMTU,        LH_CODE_BANDWIDTH};
 
     for (size_t i = 0; i < LH_ARRAY_LEN(codes); i++) {
         if (codes[i] == code)
@@ -421,15 +428,19 @@ static bool attempt(struct client *client, bool is_first)
     bool again;
 
     report_status(client, is_first ? LHCP_PHASE_CONNECTING : LHCP_PHASE_RETRYING, lh_clock_now());
-    err = lh_connection_open(&client->connection, client->options, client->password,
-                             client->signal_fd, &retryable, &info);
+    struct lh_connect_config config = {.options = client->options,
+                                       .password = client->password,
+                                       .stop_fd = client->signal_fd,
+                                       .on_notice = report_connection_notice,
+                                       .user = client};
+    err = lh_connection_open(&client->connection, &config, &retryable, &info);
     if (err == 0) {
         again = run_session(client);
     } else if (err == LH_E_CANCELED) {
         set_canceled(client);
         again = false;
     } else {
-        client->result->exit_code = info.exit_code != 0 ? info.exit_code : 12;
+        client->result->exit_code = info.exit_code != 0 ? info.exit_code : LH_CODE_NO_CONNECTION;
         (void)snprintf(client->result->text, sizeof client->result->text, "%s", info.text);
         client->result->resumable = !is_first;
         again = retryable && !is_first;
@@ -475,10 +486,10 @@ static lh_err take_signals(struct client *client, struct lh_errinfo *info)
     (void)sigaddset(&mask, SIGHUP);
     (void)signal(SIGPIPE, SIG_IGN);
     if (sigprocmask(SIG_BLOCK, &mask, &client->old_mask) != 0)
-        return lh_fail_errno(info, errno, 11, "cannot block signals");
+        return lh_fail_errno(info, errno, LH_CODE_INTERNAL, "cannot block signals");
     client->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
     if (client->signal_fd < 0)
-        return lh_fail_errno(info, errno, 11, "cannot receive signals");
+        return lh_fail_errno(info, errno, LH_CODE_INTERNAL, "cannot receive signals");
     return 0;
 }
 

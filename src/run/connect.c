@@ -3,21 +3,23 @@
 // How it works. ssh is started and spoken to through its pipes. Where its output ends before HELLO
 // was agreed, ssh/spawn.h either starts it anew (another family of host keys) or explains the
 // failure in a person's words; HELLO then begins afresh. After the server's HELLO the possible
-// addresses for UDP are put in order: the one that sshd itself was reached at, what ssh's
-// configuration says, what the person said. Which of them works is found out by probing
-// (run/udp_lane.c).
+// addresses for UDP are put in order: what the person said, the one that sshd itself was reached
+// at, what ssh's configuration says. Which of them works is found out by probing (run/udp_lane.c).
 #include "run/connect.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/text.h"
 #include "base/wipe.h"
 #include "file/digest.h"
+#include "job/code.h"
 #include "lh_version.h"
 #include "sys/clock.h"
 
@@ -98,7 +100,7 @@ static lh_err start_ssh(struct lh_connection *connection,
 
     for (size_t i = 0; i < options->fingerprint_count; i++) {
         if (lh_pin_parse(options->fingerprints[i], &pins[i]) != 0)
-            return lh_fail(info, LH_E_INVALID, 8,
+            return lh_fail(info, LH_E_INVALID, LH_CODE_USAGE,
                            "--check-sshfp takes 40 hexadecimal digits or SHA256:..., not \"%.60s\"",
                            options->fingerprints[i]);
     }
@@ -119,10 +121,44 @@ static lh_err start_ssh(struct lh_connection *connection,
     return err;
 }
 
-static void
-begin_handshake(struct lh_connection *connection, const struct lhcp_options *options, int stop_fd)
+// Whether ssh can ask a person: it does so on the terminal of the session, whatever our own
+// descriptors are.
+static bool has_terminal(void)
 {
-    struct lh_hello_info offer = make_offer(options);
+    int fd = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+    if (fd < 0)
+        return false;
+    (void)close(fd);
+    return true;
+}
+
+static void notice(const struct lh_connect_config *config, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void notice(const struct lh_connect_config *config, const char *format, ...)
+{
+    char text[LH_ERRINFO_TEXT];
+    va_list list;
+
+    va_start(list, format);
+    (void)vsnprintf(text, sizeof text, format, list);
+    va_end(list);
+    config->on_notice(config->user, text);
+}
+
+static void on_slow(void *user)
+{
+    const struct lh_connect_config *config = user;
+    char shown[100];
+
+    notice(config, "still waiting for %s",
+           lh_escape(config->options->host, strlen(config->options->host), shown, sizeof shown));
+}
+
+static void begin_handshake(struct lh_connection *connection, struct lh_connect_config *config)
+{
+    struct lh_hello_info offer = make_offer(config->options);
     struct lh_ssh *ssh = connection->ssh;
 
     lh_hello_fini(&connection->hello);
@@ -132,28 +168,72 @@ begin_handshake(struct lh_connection *connection, const struct lhcp_options *opt
         .hello = &connection->hello,
         .in_fd = lh_ssh_output_fd(ssh),
         .out_fd = lh_ssh_input_fd(ssh),
-        .stop_fd = stop_fd,
-        .deadline = LH_NEVER, // ssh limits connecting; a person may be typing a password
+        .stop_fd = config->stop_fd,
+        .deadline = LH_NEVER,
         .answer_time = ANSWER_TIME,
+        .on_slow = on_slow,
+        .user = config,
         .sides = {{messages_fd, messages_ready, ssh}, {askpass_fd, askpass_ready, ssh}},
         .side_count = 2,
     };
+    if (config->password == NULL && has_terminal()) {
+        connection->handshake.silence_max =
+            config->answer_max != 0 ? config->answer_max : LH_ANSWER_PERSON;
+        connection->handshake.notice_after =
+            config->notice_after != 0 ? config->notice_after : LH_ANSWER_NOTICE;
+    } else {
+        connection->handshake.deadline =
+            lh_clock_now() + (config->answer_max != 0 ? config->answer_max : LH_ANSWER_ALONE);
+    }
+}
+
+static lh_err describe_silence(const struct lh_connection *connection,
+                               const struct lh_connect_config *config,
+                               struct lh_errinfo *info)
+{
+    const char *host = config->options->host;
+    char shown[100];
+
+    lh_escape(host, strlen(host), shown, sizeof shown);
+    return lh_fail(
+        info, LH_E_TIMEOUT, LH_CODE_TIMEOUT,
+        "%s did not answer for %u s%s: what runs there at login hangs (a home directory, "
+        "a login script), or lhserver does; \"ssh %s true\" shows which",
+        shown, (unsigned)(lh_ns_since(lh_clock_now(), connection->handshake.began) / LH_SECOND),
+        connection->handshake.is_heard ? " in full" : "", shown);
+}
+
+// What a login script printed in front of HELLO was skipped; whoever set it up should know.
+static void tell_noise(const struct lh_connection *connection,
+                       const struct lh_connect_config *config)
+{
+    size_t len;
+    const uint8_t *noise = lh_hello_noise(&connection->hello, &len);
+    char shown[160];
+
+    if (len > 0)
+        notice(config, "the login there printed something, which was skipped: \"%s\"",
+               lh_escape(noise, len, shown, sizeof shown));
 }
 
 // HELLO, on as many ssh processes as it takes.
 static lh_err greet(struct lh_connection *connection,
-                    const struct lhcp_options *options,
-                    int stop_fd,
+                    struct lh_connect_config *config,
                     bool *out_retryable,
                     struct lh_errinfo *info)
 {
     for (;;) {
         struct lh_errinfo hello_info = {0};
         lh_err err;
-        begin_handshake(connection, options, stop_fd);
+        begin_handshake(connection, config);
         err = lh_handshake_run(&connection->handshake, &hello_info);
+        if (err == 0)
+            tell_noise(connection, config);
+        if (err == LH_E_TIMEOUT) {
+            *out_retryable = true;
+            return describe_silence(connection, config, info);
+        }
         if (err != LH_E_CLOSED) {
-            *out_retryable = err == LH_E_TIMEOUT;
             if (err != 0)
                 *info = hello_info;
             return err;
@@ -172,7 +252,8 @@ static lh_err take_channel(struct lh_connection *connection, struct lh_errinfo *
     connection->in_fd = fcntl(lh_ssh_output_fd(connection->ssh), F_DUPFD_CLOEXEC, 3);
     connection->out_fd = fcntl(lh_ssh_input_fd(connection->ssh), F_DUPFD_CLOEXEC, 3);
     if (connection->in_fd < 0 || connection->out_fd < 0)
-        return lh_fail_errno(info, errno, 12, "cannot take over the SSH channel");
+        return lh_fail_errno(info, errno, LH_CODE_NO_CONNECTION,
+                             "cannot take over the SSH channel");
     lh_ssh_end_input(connection->ssh); // ours is the one that counts
     lh_ssh_login_done(connection->ssh);
     return 0;
@@ -197,16 +278,29 @@ static void add_candidate(struct candidates *candidates, const struct sockaddr *
         candidates->count++;
 }
 
-static void add_name(struct candidates *candidates, const char *name)
+static bool add_name(struct candidates *candidates, const char *name)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_DGRAM};
     struct addrinfo *found = NULL;
 
     if (getaddrinfo(name, NULL, &hints, &found) != 0)
-        return;
+        return false;
     for (struct addrinfo *at = found; at != NULL; at = at->ai_next)
         add_candidate(candidates, at->ai_addr, at->ai_addrlen);
     freeaddrinfo(found);
+    return true;
+}
+
+// What a person named comes first: there is room for so many candidates only.
+static void add_udp_host(struct candidates *candidates, const struct lh_connect_config *config)
+{
+    const char *host = config->options->udp_host;
+    char shown[100];
+
+    if (host == NULL || add_name(candidates, host))
+        return;
+    notice(config, "the name \"%s\" of --udp-host is not known here; UDP goes without it",
+           lh_escape(host, strlen(host), shown, sizeof shown));
 }
 
 static void add_server_addresses(struct candidates *candidates,
@@ -227,9 +321,10 @@ static void add_server_addresses(struct candidates *candidates,
 }
 
 static void find_udp(struct lh_connection *connection,
-                     const struct lhcp_options *options,
+                     const struct lh_connect_config *config,
                      const struct lh_ssh_options *ssh_options)
 {
+    const struct lhcp_options *options = config->options;
     const struct lh_session_params *params = lh_hello_params(&connection->hello);
     struct candidates candidates = {.port = params->udp_port};
     struct lh_errinfo info = {0};
@@ -246,39 +341,37 @@ static void find_udp(struct lh_connection *connection,
                        options->udp_port);
         return;
     }
+    add_udp_host(&candidates, config);
     add_server_addresses(&candidates, params);
     if (lh_ssh_hostname(ssh_options, host, sizeof host) == 0)
-        add_name(&candidates, host);
-    if (options->udp_host != NULL)
-        add_name(&candidates, options->udp_host);
-    struct lh_client_config config = {.candidates = candidates.list,
-                                      .candidate_count = candidates.count};
-    if (lh_udp_client_open(&config, &connection->udp, &info) != 0)
+        (void)add_name(&candidates, host); // the server's own address is there without it
+    struct lh_client_config udp_config = {.candidates = candidates.list,
+                                          .candidate_count = candidates.count};
+    if (lh_udp_client_open(&udp_config, &connection->udp, &info) != 0)
         (void)snprintf(connection->udp_note, sizeof connection->udp_note, "no UDP here: %.180s",
                        info.text);
 }
 
 lh_err lh_connection_open(struct lh_connection *connection,
-                          const struct lhcp_options *options,
-                          const struct lh_password *password,
-                          int stop_fd,
+                          const struct lh_connect_config *config,
                           bool *out_retryable,
                           struct lh_errinfo *info)
 {
+    struct lh_connect_config own = *config; // what the callbacks get
     struct lh_ssh_options ssh_options;
     lh_err err;
 
     *connection = (struct lh_connection){.in_fd = -1, .out_fd = -1};
     *out_retryable = false;
-    err = start_ssh(connection, options, password, &ssh_options, info);
+    err = start_ssh(connection, config->options, config->password, &ssh_options, info);
     if (err == 0)
-        err = greet(connection, options, stop_fd, out_retryable, info);
+        err = greet(connection, &own, out_retryable, info);
     if (err == 0)
         err = take_channel(connection, info);
     if (err == 0)
         err = lh_handshake_master(&connection->hello, &connection->master, info);
     if (err == 0)
-        find_udp(connection, options, &ssh_options);
+        find_udp(connection, config, &ssh_options);
     return err;
 }
 

@@ -23,17 +23,32 @@ struct lh_connection {
     struct lh_secret master;
     struct lh_udp_client *udp; // owned; NULL: no UDP (see udp_note)
     char udp_note[LH_ERRINFO_TEXT];
-    lh_ns rtt_hint; // an upper bound of the round trip, 0 = unknown
 };
 
-// Connects. `password` (may be NULL) answers ssh's questions and must outlive the connection.
-// Blocks until the server has answered, the connection failed, or `stop_fd` became readable
+struct lh_connect_config {
+    const struct lhcp_options *options;
+    const struct lh_password *password; // answers ssh's questions; NULL = none. Outlives us
+    int stop_fd;                        // readable = stop (signals)
+    // Something a person should read that is no failure (one line, escaped). May come at any time
+    // during lh_connection_open.
+    void (*on_notice)(void *user, const char *text);
+    void *user;
+    // How long the server may be silent. 0 = the usual: LH_ANSWER_* below.
+    lh_ns answer_max, notice_after;
+};
+
+// ssh limits the time for connecting only; what hangs behind it (a home directory, a login script)
+// is ours to notice. Nobody there to type: so long from the start to the answer.
+#define LH_ANSWER_ALONE (30 * LH_SECOND)
+// With a terminal ssh may be asking a person: so long without a sign of life of anybody.
+#define LH_ANSWER_PERSON (120 * LH_SECOND)
+#define LH_ANSWER_NOTICE (10 * LH_SECOND) // with a terminal: when to say that we still wait
+
+// Connects. Blocks until the server has answered, the connection failed, or stop_fd became readable
 // (LH_E_CANCELED). `info` holds the ascp-compatible code and a text that says what to do.
 // *out_retryable: a later try may succeed (the network), as opposed to: never (keys, versions).
 lh_err lh_connection_open(struct lh_connection *connection,
-                          const struct lhcp_options *options,
-                          const struct lh_password *password,
-                          int stop_fd,
+                          const struct lh_connect_config *config,
                           bool *out_retryable,
                           struct lh_errinfo *info) LH_MUST_CHECK;
 void lh_connection_close(struct lh_connection *connection); // ends ssh; harmless twice

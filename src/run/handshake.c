@@ -10,6 +10,7 @@
 #include "base/assert.h"
 #include "base/math.h"
 #include "base/text.h"
+#include "job/code.h"
 #include "sys/clock.h"
 
 static lh_err describe_noise(const struct lh_hello *hello, lh_err err, struct lh_errinfo *info)
@@ -18,7 +19,7 @@ static lh_err describe_noise(const struct lh_hello *hello, lh_err err, struct lh
     const uint8_t *noise = lh_hello_noise(hello, &len);
     char shown[100];
 
-    return lh_fail(info, err, 1,
+    return lh_fail(info, err, LH_CODE_PROTOCOL,
                    "the other side did not answer as lhserver does; it said: \"%s\". Is lhserver "
                    "installed there, and does the login shell print nothing?",
                    lh_escape(noise, len, shown, sizeof shown));
@@ -33,19 +34,20 @@ static lh_err describe_failure(const struct lh_hello *hello, lh_err err, struct 
     case LH_HELLO_NOISE:
         return describe_noise(hello, err, info);
     case LH_HELLO_VERSION:
-        return lh_fail(info, err, 1,
+        return lh_fail(info, err, LH_CODE_PROTOCOL,
                        "no common protocol version: this side speaks %u to %u, the other %u to %u; "
                        "upgrade longhaul on %s side",
                        failure->own_major_min, failure->own_major_max, failure->peer_major_min,
                        failure->peer_major_max,
                        lh_hello_peer_is_older(failure) ? "the other" : "this");
     case LH_HELLO_REFUSED:
-        return lh_fail(info, err, 1, "the server refused the session: %s",
+        return lh_fail(info, err, LH_CODE_PROTOCOL, "the server refused the session: %s",
                        lh_escape(failure->text, strlen(failure->text), shown, sizeof shown));
     case LH_HELLO_AEAD:
-        return lh_fail(info, err, 1, "the two sides have no common cipher; leave -c out");
+        return lh_fail(info, err, LH_CODE_PROTOCOL,
+                       "the two sides have no common cipher; leave -c out");
     default:
-        return lh_fail(info, err, 1,
+        return lh_fail(info, err, LH_CODE_PROTOCOL,
                        "the other side's HELLO is malformed (reason %d, field %u); is something "
                        "changing the bytes of the SSH channel?",
                        (int)failure->why, failure->tag);
@@ -61,9 +63,11 @@ static lh_err write_some(struct lh_handshake *handshake, struct lh_errinfo *info
     if (sent >= 0)
         lh_hello_sent(handshake->hello, (size_t)sent);
     else if (errno == EPIPE)
-        return lh_fail(info, LH_E_CLOSED, 12, "the SSH channel closed during set-up");
+        return lh_fail(info, LH_E_CLOSED, LH_CODE_NO_CONNECTION,
+                       "the SSH channel closed during set-up");
     else if (errno != EAGAIN && errno != EINTR)
-        return lh_fail_errno(info, errno, 12, "writing to the SSH channel failed");
+        return lh_fail_errno(info, errno, LH_CODE_NO_CONNECTION,
+                             "writing to the SSH channel failed");
     return 0;
 }
 
@@ -79,12 +83,14 @@ static lh_err read_some(struct lh_handshake *handshake, struct lh_errinfo *info)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return LH_AGAIN;
     if (got < 0)
-        return lh_fail_errno(info, errno, 12, "reading from the SSH channel failed");
+        return lh_fail_errno(info, errno, LH_CODE_NO_CONNECTION,
+                             "reading from the SSH channel failed");
     if (got == 0) {
         (void)lh_hello_noise(handshake->hello, &noise_len);
         if (noise_len > 0)
             return describe_noise(handshake->hello, LH_E_CLOSED, info);
-        return lh_fail(info, LH_E_CLOSED, 12, "the SSH channel closed during set-up");
+        return lh_fail(info, LH_E_CLOSED, LH_CODE_NO_CONNECTION,
+                       "the SSH channel closed during set-up");
     }
     err = lh_hello_feed(handshake->hello, buffer, (size_t)got, &used);
     if (err == LH_AGAIN)
@@ -114,32 +120,63 @@ static void fill_polls(struct lh_handshake *handshake, struct pollfd polls[POLLS
     }
 }
 
+// When to look at the clock again; LH_NEVER where only a descriptor can end the wait.
+static lh_ns next_deadline(const struct lh_handshake *handshake)
+{
+    lh_ns deadline = handshake->deadline;
+
+    if (handshake->silence_max != 0)
+        deadline = lh_ns_min(deadline, handshake->stirred_at + handshake->silence_max);
+    if (handshake->notice_after != 0 && !handshake->is_heard && !handshake->is_slow_told)
+        deadline = lh_ns_min(deadline, handshake->began + handshake->notice_after);
+    return deadline;
+}
+
+static lh_err watch_clock(struct lh_handshake *handshake, lh_ns now, struct lh_errinfo *info)
+{
+    if (now >= handshake->deadline ||
+        (handshake->silence_max != 0 && now >= handshake->stirred_at + handshake->silence_max))
+        return lh_fail(info, LH_E_TIMEOUT, LH_CODE_TIMEOUT,
+                       "the other side did not answer in time");
+    if (handshake->notice_after != 0 && !handshake->is_heard && !handshake->is_slow_told &&
+        now >= handshake->began + handshake->notice_after) {
+        handshake->is_slow_told = true;
+        handshake->on_slow(handshake->user);
+    }
+    return 0;
+}
+
 // Waits for whichever of the descriptors can go on.
 static lh_err
 wait_for_any(struct lh_handshake *handshake, struct pollfd polls[POLLS], struct lh_errinfo *info)
 {
+    lh_ns now = lh_clock_now();
+    lh_err err = watch_clock(handshake, now, info);
+    lh_ns deadline = next_deadline(handshake);
     int wait_ms = -1;
 
+    if (err != 0)
+        return err;
     fill_polls(handshake, polls);
-    if (handshake->deadline != LH_NEVER) {
-        lh_ns left = lh_ns_since(handshake->deadline, lh_clock_now());
-        if (left == 0)
-            return lh_fail(info, LH_E_TIMEOUT, 13, "the other side did not answer in time");
-        wait_ms = (int)lh_ns_min(left / LH_MS + 1, 60000);
-    }
+    if (deadline != LH_NEVER)
+        wait_ms = (int)lh_ns_min(lh_ns_since(deadline, now) / LH_MS + 1, 60000);
     if (poll(polls, POLLS, wait_ms) < 0 && errno != EINTR)
-        return lh_fail_errno(info, errno, 12, "waiting for the SSH channel failed");
+        return lh_fail_errno(info, errno, LH_CODE_NO_CONNECTION,
+                             "waiting for the SSH channel failed");
     if (polls[POLL_STOP].revents != 0)
-        return lh_fail(info, LH_E_CANCELED, 28, "stopped before the session began");
+        return lh_fail(info, LH_E_CANCELED, LH_CODE_CANCELED, "stopped before the session began");
     for (size_t i = 0; i < handshake->side_count; i++) {
-        if (polls[POLL_SIDES + i].revents != 0)
+        if (polls[POLL_SIDES + i].revents != 0) {
+            handshake->stirred_at = lh_clock_now();
             handshake->sides[i].ready(handshake->sides[i].user);
+        }
     }
     return 0;
 }
 
 lh_err lh_handshake_run(struct lh_handshake *handshake, struct lh_errinfo *info)
 {
+    handshake->began = handshake->stirred_at = lh_clock_now();
     for (;;) {
         struct pollfd polls[POLLS] = {0};
         lh_err err = wait_for_any(handshake, polls, info);
@@ -149,8 +186,10 @@ lh_err lh_handshake_run(struct lh_handshake *handshake, struct lh_errinfo *info)
             return err;
         if (polls[POLL_IN].revents == 0)
             continue;
+        handshake->is_heard = true;
+        handshake->stirred_at = lh_clock_now();
         if (handshake->deadline == LH_NEVER && handshake->answer_time != 0)
-            handshake->deadline = lh_clock_now() + handshake->answer_time;
+            handshake->deadline = handshake->stirred_at + handshake->answer_time;
         err = read_some(handshake, info);
         if (err != LH_AGAIN)
             return err;
@@ -167,7 +206,8 @@ lh_err lh_handshake_flush(struct lh_handshake *handshake, struct lh_errinfo *inf
         if (left == 0)
             return 0;
         if (lh_clock_now() >= handshake->deadline)
-            return lh_fail(info, LH_E_TIMEOUT, 13, "the SSH channel does not take our answer");
+            return lh_fail(info, LH_E_TIMEOUT, LH_CODE_TIMEOUT,
+                           "the SSH channel does not take our answer");
         if (poll(&out, 1, 1000) <= 0)
             continue;
         err = write_some(handshake, info);
@@ -197,6 +237,6 @@ lh_err lh_handshake_master(const struct lh_hello *hello,
     lh_secret_fini(&secrets[0]);
     lh_secret_fini(&secrets[1]);
     if (err != 0)
-        return lh_fail(info, err, 11, "cannot derive the session's keys");
+        return lh_fail(info, err, LH_CODE_INTERNAL, "cannot derive the session's keys");
     return 0;
 }

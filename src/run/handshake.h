@@ -4,6 +4,7 @@
 #ifndef LH_RUN_HANDSHAKE_H
 #define LH_RUN_HANDSHAKE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,8 +27,15 @@ struct lh_handshake {
     int stop_fd;            // readable = stop (signals); -1 = none
     lh_ns deadline;         // LH_NEVER: none until the first byte has arrived
     lh_ns answer_time;      // from the first byte on, so long at most; 0 = only `deadline` counts
+    lh_ns silence_max;      // ends when nothing stirs on any descriptor for so long; 0 = no limit
+    lh_ns notice_after;     // on_slow is called once when the peer is silent for so long; 0 = never
+    void (*on_slow)(void *user);
+    void *user; // of on_slow
     struct lh_handshake_side sides[LH_HANDSHAKE_SIDES];
     size_t side_count;
+    lh_ns began, stirred_at; // set by lh_handshake_run
+    bool is_heard;           // the peer's first byte has arrived
+    bool is_slow_told;
     uint8_t leftover[65536]; // bytes behind the peer's HELLO: frames of lane 0
     size_t leftover_len;
 };

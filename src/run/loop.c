@@ -14,6 +14,7 @@
 
 #include "base/assert.h"
 #include "base/cleanup.h"
+#include "job/code.h"
 #include "sys/clock.h"
 
 struct watch {
@@ -36,14 +37,15 @@ lh_err lh_loop_new(struct lh_loop **out_loop, struct lh_errinfo *info)
     LH_CLEANUP(lh_loop_freep) struct lh_loop *loop = calloc(1, sizeof *loop);
 
     if (loop == NULL)
-        return lh_fail(info, LH_E_NOMEM, 32, "no memory for the event loop");
+        return lh_fail(info, LH_E_NOMEM, LH_CODE_NO_MEMORY, "no memory for the event loop");
     loop->has_pwait2 = true;
     for (size_t i = 0; i < LH_LOOP_FDS_MAX; i++)
         loop->watches[i].fd = -1;
     loop->now = lh_clock_now();
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     if (loop->epoll_fd < 0)
-        return lh_fail_errno(info, errno, 31, "cannot make an event loop (epoll_create1)");
+        return lh_fail_errno(info, errno, LH_CODE_SOCKET,
+                             "cannot make an event loop (epoll_create1)");
     (void)prctl(PR_SET_TIMERSLACK, 1L); // pacing sleeps of tens of microseconds
     *out_loop = lh_steal(&loop);
     return 0;
@@ -156,7 +158,7 @@ lh_err lh_loop_run(struct lh_loop *loop, lh_loop_turn turn, void *user, struct l
         struct epoll_event events[LH_LOOP_FDS_MAX];
         int count = wait_for_events(loop, events, deadline, lh_clock_now());
         if (count < 0 && errno != EINTR)
-            return lh_fail_errno(info, errno, 11, "waiting for events failed");
+            return lh_fail_errno(info, errno, LH_CODE_INTERNAL, "waiting for events failed");
         loop->now = lh_clock_now();
         dispatch(loop, events, count, loop->now);
         deadline = turn(user, loop->now);

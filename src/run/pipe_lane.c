@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "job/code.h"
 
 #define PIPE_BUFFER ((size_t)2 * LH_FRAME_MAX)
 
@@ -20,7 +21,7 @@ static lh_err make_nonblocking(int fd, struct lh_errinfo *info)
 {
     int flags = fcntl(fd, F_GETFL);
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
-        return lh_fail_errno(info, errno, 12, "cannot prepare the SSH channel");
+        return lh_fail_errno(info, errno, LH_CODE_NO_CONNECTION, "cannot prepare the SSH channel");
     return 0;
 }
 
@@ -35,7 +36,7 @@ lh_err lh_pipe_lane_init(
     lane->out_buffer = malloc(PIPE_BUFFER);
     if (lane->in_buffer == NULL || lane->out_buffer == NULL) {
         lh_pipe_lane_fini(lane);
-        return lh_fail(info, LH_E_NOMEM, 32, "no memory for the SSH channel");
+        return lh_fail(info, LH_E_NOMEM, LH_CODE_NO_MEMORY, "no memory for the SSH channel");
     }
     lh_frame_reader_init(&lane->reader, lane->in_buffer, PIPE_BUFFER);
     lh_frame_writer_init(&lane->writer, lane->out_buffer, PIPE_BUFFER);

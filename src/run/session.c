@@ -194,7 +194,6 @@ static lh_err make_transport(struct lh_session *session,
         .epoch_shift = params->epoch_shift,
         .block_max = ((uint32_t)1 << params->block_log2) + LH_BLOCK_HEADER_MAX,
         .receive_budget = params->own_receive_budget,
-        .rtt_hint = config->rtt_hint,
         .events = &transport_events,
         .user = session,
     };
@@ -212,7 +211,8 @@ static lh_err make_transport(struct lh_session *session,
     if (err == 0)
         err = lh_transport_add_lane(session->transport, &lane, now);
     if (err != 0)
-        return lh_fail(info, err, 11, "cannot set up the transport: %s", lh_err_name(err));
+        return lh_fail(info, err, LH_CODE_INTERNAL, "cannot set up the transport: %s",
+                       lh_err_name(err));
     session->channel =
         (struct lh_channel){session->transport, channel_send_block, channel_block_release,
                             channel_stream_write, channel_stream_consumed};
@@ -239,7 +239,8 @@ static lh_err make_udp_lane(struct lh_session *session,
                                   .payload_max = config->params->packet_max};
     err = lh_udp_lane_start(&session->udp, session->transport, &lane, now);
     if (err != 0)
-        return lh_fail(info, err, 14, "cannot set up the UDP lane: %s", lh_err_name(err));
+        return lh_fail(info, err, LH_CODE_UDP_SETUP, "cannot set up the UDP lane: %s",
+                       lh_err_name(err));
     return 0;
 }
 
@@ -250,7 +251,7 @@ static lh_err make_job(struct lh_session *session,
     if (config->params->is_client && config->request == NULL) {
         session->inbox = malloc(sizeof *session->inbox);
         if (session->inbox == NULL)
-            return lh_fail(info, LH_E_NOMEM, 32, "no memory for the session");
+            return lh_fail(info, LH_E_NOMEM, LH_CODE_NO_MEMORY, "no memory for the session");
         lh_inbox_init(session->inbox);
         return 0;
     }
@@ -304,7 +305,8 @@ lh_err lh_session_init(struct lh_session *session,
                                  config->leftover_len, now);
     if (err != 0) {
         lh_session_fini(session);
-        return lh_fail(info, err, 11, "cannot set up the session: %s", lh_err_name(err));
+        return lh_fail(info, err, LH_CODE_INTERNAL, "cannot set up the session: %s",
+                       lh_err_name(err));
     }
     if (session->job != NULL)
         lh_job_start(session->job);

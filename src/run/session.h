@@ -48,7 +48,6 @@ struct lh_session_config {
     struct lh_loop *loop;
     const struct lh_session_params *params;
     const struct lh_secret *master;
-    lh_ns rtt_hint; // 0 = unknown
 
     int pipe_in, pipe_out; // taken over
     const void *leftover;  // bytes behind HELLO

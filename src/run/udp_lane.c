@@ -17,6 +17,7 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "job/code.h"
 
 #define RECEIVES_PER_EVENT 4 // batches taken before others get their turn
 #define RUN_RETRY          LH_MS
@@ -175,7 +176,7 @@ lh_err lh_udp_lane_init(struct lh_udp_lane *lane,
     lane->run_buffer = malloc(LH_UDP_RUN_BYTES);
     if (lane->run_buffer == NULL || lh_udp_rx_new(&lane->rx) != 0) {
         lh_udp_lane_fini(lane);
-        return lh_fail(info, LH_E_NOMEM, 32, "no memory for UDP buffers");
+        return lh_fail(info, LH_E_NOMEM, LH_CODE_NO_MEMORY, "no memory for UDP buffers");
     }
     return 0;
 }

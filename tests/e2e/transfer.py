@@ -53,6 +53,25 @@ def test_data_crosses_udp_over_ipv6_both_ways():
             assert moved - moved_6 < 1 << 20, "IPv4 carried %d bytes" % (moved - moved_6)
 
 
+def test_a_udp_host_that_is_not_known_is_said_and_udp_goes_without_it():
+    with h.Place() as place:
+        h.write(os.path.join(place.local, "file"), h.incompressible(3 << 20, 1))
+        before = h.wire_bytes()
+        _, out, err = place.run("--udp-host", "nobody.invalid", "file", "host:copy")
+        h.assert_in('"nobody.invalid" of --udp-host', out + err)
+        assert h.wire_bytes() - before >= 3 << 20
+
+
+def test_what_a_login_script_prints_is_skipped_and_said():
+    with h.Place() as place:
+        place.env["LH_FAKE_NOISE"] = "Welcome to \x1b[31mthe machine\n"
+        h.write(os.path.join(place.local, "file"), b"content")
+        _, out, err = place.run("file", "host:copy")
+        h.assert_in("Welcome to ", err)
+        assert "\x1b[31m" not in out + err
+        h.assert_same(os.path.join(place.local, "file"), os.path.join(place.remote, "copy"))
+
+
 def test_without_udp_everything_goes_over_ssh_and_it_says_so():
     with h.Place() as place:
         h.write(os.path.join(place.local, "file"), h.incompressible(3 << 20, 1))
