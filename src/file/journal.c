@@ -342,6 +342,8 @@ static lh_err load(struct lh_journal *journal, struct lh_errinfo *info)
         err = load_records(journal, &reader);
     uint64_t end = reader.offset;
     lh_record_reader_fini(&reader);
+    if (err == 0 && journal->config.read_only)
+        return LH_OK;
     if (err == 0)
         err = lh_record_writer_init(&journal->writer, journal->fd, end);
     if (err == LH_E_SYS)
@@ -362,6 +364,7 @@ append(struct lh_journal *journal, const struct lh_record *record, struct lh_err
 {
     struct lh_writer bytes = lh_writer_of(journal->scratch, LH_RECORD_MAX);
     uint64_t offset = 0;
+    LH_ASSERT(!journal->config.read_only);
     lh_record_encode(&bytes, record);
     LH_ASSERT(!bytes.bad);
     size_t len = lh_writer_used(&bytes);
@@ -713,6 +716,27 @@ open_and_load(struct lh_journal *journal, char *notice, size_t notice_room, stru
     return err;
 }
 
+// Loads what is there, without a lock: another session may append meanwhile, and what it has not
+// written whole does not count. A journal that is not as it must be is none.
+static lh_err look(struct lh_journal *journal, const char *directory, struct lh_errinfo *info)
+{
+    uint8_t header[LH_JOURNAL_HEADER];
+    struct stat found;
+    const char *why;
+    journal->dir_fd = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    if (journal->dir_fd < 0)
+        return LH_NONE;
+    journal->fd =
+        openat(journal->dir_fd, journal->name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    if (journal->fd < 0 || fstat(journal->fd, &found) != 0 || !S_ISREG(found.st_mode) ||
+        found.st_uid != geteuid())
+        return LH_NONE;
+    if (pread(journal->fd, header, sizeof header, 0) != (ssize_t)sizeof header ||
+        lh_journal_header_check(&journal->config, header, &why) != LH_OK)
+        return LH_NONE;
+    return load(journal, info);
+}
+
 lh_err lh_journal_open(const struct lh_journal_config *config,
                        struct lh_journal **out_journal,
                        char *notice,
@@ -739,8 +763,9 @@ lh_err lh_journal_open(const struct lh_journal_config *config,
     (void)snprintf(journal->name, sizeof journal->name, "%s.journal",
                    lh_format_hex(config->job_id, sizeof config->job_id, id));
     lh_entropy_fill(journal->seed, sizeof journal->seed);
-    lh_err err = lh_owned_dir_open(config->directory, &journal->dir_fd, info);
-    if (err == 0)
+    lh_err err = config->read_only ? look(journal, config->directory, info)
+                                   : lh_owned_dir_open(config->directory, &journal->dir_fd, info);
+    if (err == 0 && !config->read_only)
         err = open_and_load(journal, notice, notice_room, info);
     if (err != 0) {
         journal_fini(journal);
@@ -755,7 +780,7 @@ void lh_journal_free(struct lh_journal *journal)
 {
     if (journal == NULL)
         return;
-    if (lh_record_writer_flush(&journal->writer, NULL) != 0) {
+    if (!journal->config.read_only && lh_record_writer_flush(&journal->writer, NULL) != 0) {
         // The full disk keeps the last records; resuming sends those blocks again.
     }
     journal_fini(journal);

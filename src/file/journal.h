@@ -61,10 +61,12 @@ struct lh_journal_config {
     const char *directory; // absolute; made (0700) where missing
     uint8_t job_id[16];    // from lh_digest_block over the job's description
     uint32_t block_size;
+    bool read_only; // only look: nothing is made, locked or changed, and nothing may be appended
 };
 
 // LH_E_BUSY: another session has it. LH_E_AUTH: the file there is another job's. LH_E_PATH,
-// LH_E_SYS: the directory cannot be used. `notice` (may be NULL) gets a line for the user where
+// LH_E_SYS: the directory cannot be used. LH_NONE: read_only, and there is no journal that could be
+// read. `notice` (may be NULL) gets a line for the user where
 // something was set aside, else "".
 lh_err lh_journal_open(const struct lh_journal_config *config,
                        struct lh_journal **out_journal,

@@ -56,7 +56,7 @@ void lh_journaling_complete_tree(struct lh_receiver *receiver)
 {
     struct lh_errinfo info = {0};
     struct lh_journal_complete tree = {0};
-    if (!is_usable(receiver) || !receiver->tree_begun)
+    if (!is_usable(receiver) || !receiver->tree_begun || receiver->is_dry)
         return;
     give_up(receiver, lh_journal_complete_file(receiver->journal, LH_JOURNAL_TREE, &tree, &info),
             &info);
@@ -162,7 +162,7 @@ void lh_journaling_forget(struct lh_receiver *receiver, const struct lh_incoming
 
 void lh_journaling_flush(struct lh_receiver *receiver)
 {
-    if (!is_usable(receiver))
+    if (!is_usable(receiver) || receiver->is_dry)
         return;
     struct lh_errinfo info = {0};
     give_up(receiver, lh_journal_flush(receiver->journal, &info), &info);

@@ -141,8 +141,9 @@ static void find_journal(const struct lh_receiver *receiver, struct journal_plac
     lh_dir_unref(root);
     job_identity(receiver, dev, ino, &out->identity);
     snprintf(out->directory, sizeof out->directory, "%s/journal", job->host.state_dir);
-    out->config =
-        (struct lh_journal_config){.directory = out->directory, .block_size = job->host.block_size};
+    out->config = (struct lh_journal_config){.directory = out->directory,
+                                             .block_size = job->host.block_size,
+                                             .read_only = receiver->is_dry};
     memcpy(out->config.job_id, out->identity.bytes, sizeof out->config.job_id);
 }
 
@@ -150,6 +151,8 @@ static lh_err open_journal(struct lh_receiver *receiver, struct lh_errinfo *info
 {
     struct journal_place place;
     struct lh_errinfo why = {0};
+    if (receiver->job->host.state_dir == NULL && receiver->is_dry)
+        return LH_OK;
     if (receiver->job->host.state_dir == NULL) {
         snprintf(receiver->notice, sizeof receiver->notice,
                  "no directory for the journal; an interrupted transfer will begin anew");
@@ -160,6 +163,8 @@ static lh_err open_journal(struct lh_receiver *receiver, struct lh_errinfo *info
     if (receiver->journal == NULL)
         err = lh_journal_open(&place.config, &receiver->journal, receiver->notice,
                               sizeof receiver->notice, &why);
+    if (receiver->is_dry)
+        return LH_OK; // without a journal that can be read, more would be sent
     if (err == LH_E_BUSY)
         return lh_fail(info, err, LH_CODE_BUSY,
                        "another session is at work on the same transfer to this place");

@@ -217,6 +217,47 @@ static void a_command_that_replaces_everything_does_so_once(void **state)
     check_uint(run(fixture)->bytes_sent, all);
 }
 
+static void a_dry_run_reads_the_journal_and_leaves_no_trace(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[400];
+    struct stat before, after;
+    in_from(fixture, path, "large");
+    tree_write(path, 2, 20 * BLOCK);
+    fixture->request.flags = LH_JOB_DRY_RUN;
+    check_uint(run(fixture)->files_complete, 1);
+    check_int(access(fixture->server_state, F_OK), -1);
+
+    fixture->request.flags = 0;
+    (void)run(fixture);
+    tree_path(path, sizeof path, "%s/journal", fixture->server_state);
+    check_uint(tree_count(path), 1);
+    check_int(chmod(path, 0500), 0);
+    check_int(stat(path, &before), 0);
+    fixture->request.flags = LH_JOB_DRY_RUN;
+    check_uint(run(fixture)->files_skipped, 1);
+    check_int(stat(path, &after), 0);
+    check_uint(after.st_mtim.tv_nsec, before.st_mtim.tv_nsec);
+    check_int(chmod(path, 0700), 0);
+
+    // Nor does it wait for the session that holds the lock.
+    fixture->request.flags = 0;
+    in_from(fixture, path, "large");
+    tree_write(path, 3, 20 * BLOCK);
+    const char *sources[] = {fixture->from};
+    struct pair_options options = {.seed = 1, .server_state = fixture->server_state};
+    struct lh_job_request dry = {
+        .sources = sources, .source_count = 1, .dest = fixture->to, .flags = LH_JOB_DRY_RUN};
+    run_until(fixture, 5 * BLOCK);
+    struct pair second;
+    pair_init(&second, &options);
+    pair_run(&second, &dry);
+    check_uint(second.client.verdict.code, 0);
+    check_uint(second.client.verdict.counts.files_complete, 1);
+    pair_fini(&second);
+    (void)run(fixture);
+}
+
 static bool has_lost_its_journal(struct pair *pair, void *ctx)
 {
     (void)ctx;
@@ -276,6 +317,7 @@ int main(void)
         CASE(a_closed_directory_is_closed_after_a_kill_too),
         CASE(a_directory_that_was_there_keeps_its_mode_after_a_kill),
         CASE(a_command_that_replaces_everything_does_so_once),
+        CASE(a_dry_run_reads_the_journal_and_leaves_no_trace),
         CASE(a_session_whose_journal_failed_is_still_the_only_one),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
