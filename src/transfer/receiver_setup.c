@@ -267,6 +267,27 @@ static lh_err look_at_dest(const struct lh_receiver *receiver,
     return LH_OK;
 }
 
+// DEST gives the single source its name. Where a symlink to a file has that name, the data goes to
+// the link's target, as it would with cp: DEST is the user's own word. One that leads nowhere is
+// replaced.
+static lh_err follow_dest(const char *whole, struct lh_dest_split *split, struct lh_errinfo *info)
+{
+    struct stat link;
+    if (lstat(whole, &link) != 0 || !S_ISLNK(link.st_mode))
+        return LH_OK;
+    char *target = realpath(whole, NULL);
+    if (target == NULL && errno == ENOENT)
+        return LH_OK;
+    if (target == NULL)
+        return lh_fail_errno(info, errno, 0, "%.160s", whole);
+    lh_err err = lh_dest_split(target, strlen(target), split);
+    free(target);
+    if (err != LH_OK)
+        return lh_fail(info, LH_E_PATH, LH_CODE_PATH_TOO_LONG,
+                       "the destination %.160s leads to a path that is too long", whole);
+    return LH_OK;
+}
+
 // Finds, and with -d makes, the directory that everything goes into.
 static lh_err open_dest(struct lh_receiver *receiver, struct lh_errinfo *info)
 {
@@ -285,6 +306,9 @@ static lh_err open_dest(struct lh_receiver *receiver, struct lh_errinfo *info)
     case LH_DEST_RENAME:
         if (split.name[0] == '\0')
             return refuse(LH_DEST_NOT_A_DIRECTORY, job->dest, info);
+        err = follow_dest(whole, &split, info);
+        if (err != LH_OK)
+            return err;
         receiver->rename = strdup(split.name);
         if (receiver->rename == NULL)
             return LH_E_NOMEM;

@@ -294,6 +294,37 @@ static void an_argument_that_is_a_symlink_is_followed(void **state)
     tree_check_same(fixture->from, inside, true);
 }
 
+static void a_destination_that_is_a_symlink_to_a_file_is_written_through(void **state)
+{
+    const struct fixture *fixture = *state;
+    char from[300], dir[300], target[400], link[400];
+    struct stat found;
+    size_t len;
+    tree_mkdir(fixture->from);
+    tree_path(from, sizeof from, "%s/file", fixture->from);
+    tree_write_text(from, "new");
+    tree_mkdir(fixture->to);
+    tree_path(dir, sizeof dir, "%s/elsewhere", fixture->root);
+    tree_mkdir(dir);
+    tree_path(target, sizeof target, "%s/target", dir);
+    tree_write_text(target, "old");
+    tree_path(link, sizeof link, "%s/link", fixture->to);
+    check_int(symlink("../elsewhere/target", link), 0);
+    check_uint(transfer_one(fixture, 1, LH_JOB_UPLOAD, from, link).code, 0);
+    check_int(lstat(link, &found), 0);
+    assert_true(S_ISLNK(found.st_mode));
+    char *text = tree_read(target, &len);
+    assert_string_equal(text, "new");
+    free(text);
+    check_uint(transfer_one(fixture, 2, LH_JOB_UPLOAD, from, link).counts.files_skipped, 1);
+
+    // Where it leads nowhere, it is replaced.
+    check_int(unlink(target), 0);
+    check_uint(transfer_one(fixture, 3, LH_JOB_UPLOAD, from, link).code, 0);
+    check_int(lstat(link, &found), 0);
+    assert_true(S_ISREG(found.st_mode));
+}
+
 static void the_destination_rule_holds_end_to_end(void **state)
 {
     const struct fixture *fixture = *state;
@@ -584,6 +615,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(an_argument_that_is_a_symlink_is_followed, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_destination_that_is_a_symlink_to_a_file_is_written_through, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_destination_rule_holds_end_to_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_source_base_keeps_what_is_below_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(two_sources_with_one_name_do_not_replace_each_other, set_up,
