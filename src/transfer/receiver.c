@@ -111,15 +111,18 @@ static void answer(struct lh_receiver *receiver, uint8_t outcome, uint32_t id)
     receiver->run_counts[outcome] = count + 1;
 }
 
-void lh_receiver_note_held(struct lh_receiver *receiver, uint64_t bytes)
+void lh_incoming_note_held(struct lh_receiver *receiver, struct lh_incoming *file, uint64_t bytes)
 {
+    file->held += bytes;
     receiver->job->status.bytes_held += bytes;
 }
 
 static void tell_written(struct lh_receiver *receiver)
 {
     uint64_t held = receiver->job->status.bytes_held;
-    if (held - receiver->written_told < LH_WRITTEN_STEP && !(receiver->ids.count == 0))
+    bool is_much =
+        held >= receiver->written_told + LH_WRITTEN_STEP || held < receiver->written_told;
+    if (!is_much && receiver->ids.count > 0)
         return;
     if (held == receiver->written_told)
         return;
@@ -165,7 +168,7 @@ void lh_incoming_complete(struct lh_receiver *receiver, struct lh_incoming *file
 
 void lh_incoming_skipped(struct lh_receiver *receiver, struct lh_incoming *file)
 {
-    lh_receiver_note_held(receiver, file->source.size);
+    lh_incoming_note_held(receiver, file, file->source.size);
     settle(receiver, file, LH_JOB_SKIPPED);
     let_go(receiver, file);
 }
@@ -204,6 +207,8 @@ void lh_incoming_drop_when_over(struct lh_receiver *receiver, struct lh_incoming
 // No answer is owed for the file any more; what is still to come of it will be dropped.
 static void lose(struct lh_receiver *receiver, struct lh_incoming *file)
 {
+    receiver->job->status.bytes_held -= file->held;
+    file->held = 0;
     bool was_decided = file->state != LH_INCOMING_ARRIVED && file->state != LH_INCOMING_UNPACKING;
     bool more_comes = was_decided && file->kind == LH_ENTRY_FILE;
     if (!more_comes) {

@@ -73,7 +73,7 @@ static void settle(struct lh_receiver *receiver, struct lh_unpacked *item)
     file_digest(receiver, item, &digest);
     if (!receiver->is_sink)
         lh_journaling_complete(receiver, file, &digest, &item->placed);
-    lh_receiver_note_held(receiver, file->source.size);
+    lh_incoming_note_held(receiver, file, file->source.size);
     lh_incoming_complete(receiver, file);
 }
 

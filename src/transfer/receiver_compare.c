@@ -234,8 +234,8 @@ static lh_err same_one(struct lh_receiver *receiver, struct lh_incoming *file, u
         return LH_E_PROTO;
     lh_bit_set(lh_bit(large->kept, index) ? large->got : large->same, index);
     large->settled_count++;
-    lh_receiver_note_held(
-        receiver, lh_block_length(file->source.size, receiver->job->host.block_size, index));
+    lh_incoming_note_held(
+        receiver, file, lh_block_length(file->source.size, receiver->job->host.block_size, index));
     return LH_OK;
 }
 

@@ -64,7 +64,8 @@ void lh_incoming_skipped(struct lh_receiver *receiver, struct lh_incoming *file)
 void lh_incoming_would_send(struct lh_receiver *receiver, struct lh_incoming *file);
 // FILE_END or a last block came for a file that will not be completed.
 void lh_incoming_drop_when_over(struct lh_receiver *receiver, struct lh_incoming *file);
-void lh_receiver_note_held(struct lh_receiver *receiver, uint64_t bytes);
+// So many bytes of the file's content are here; they count no more when it fails or is replaced.
+void lh_incoming_note_held(struct lh_receiver *receiver, struct lh_incoming *file, uint64_t bytes);
 void lh_receiver_release(struct lh_receiver *receiver, uint32_t block);
 void lh_receiver_flush_runs(struct lh_receiver *receiver);
 

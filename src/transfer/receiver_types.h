@@ -35,6 +35,7 @@ struct lh_in_dir {
     uint16_t mode;
     int64_t mtime_ns, atime_ns;
     unsigned depth;
+    struct lh_in_dir *implied_first, *implied_next; // those in it that only names of sources imply
     char name[];
 };
 
@@ -98,6 +99,7 @@ struct lh_incoming {
     bool trails; // counted in receiver->trailing
     uint8_t end_status;
     uint32_t blocks_sent; // of FILE_END
+    uint64_t held;        // bytes of it in status.bytes_held
     uint16_t mode;
     struct lh_source_id source;
     int64_t atime_ns;

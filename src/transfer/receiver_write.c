@@ -82,7 +82,7 @@ static void write_done(struct lh_task *task)
     } else if (err != LH_OK) {
         lh_incoming_failed(receiver, file, err, &info, LH_CODE_DISK_WRITE);
     } else {
-        lh_receiver_note_held(receiver, write->len);
+        lh_incoming_note_held(receiver, file, write->len);
         lh_journaling_block(receiver, file, write->index);
         err = lh_large_finish_when_whole(receiver, file);
         if (err != LH_OK)

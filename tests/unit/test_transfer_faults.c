@@ -385,6 +385,7 @@ static void a_file_that_keeps_changing_never_arrives(void **state)
     check_uint(fixture->pair.client.verdict.counts.files_complete, 1);
     check_uint(fixture->pair.client.verdict.counts.files_failed, 1);
     assert_non_null(strstr(fixture->pair.client.log, "changed while being read"));
+    check_uint(pair_held(&fixture->pair.client), 10 * BLOCK);
     in_to(fixture, other, "changes");
     check_int(access(other, F_OK), -1);
     // At rest, it arrives, and nothing of the earlier tries is left.

@@ -345,6 +345,13 @@ static void end_fini_2(struct pair_end *end)
     end->log = NULL;
 }
 
+uint64_t pair_held(const struct pair_end *end)
+{
+    struct lh_job_status status;
+    lh_job_status(end->job, &status);
+    return status.bytes_held;
+}
+
 void pair_fini(struct pair *pair)
 {
     if (pair->client.ioq == NULL)

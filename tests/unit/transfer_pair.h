@@ -71,6 +71,8 @@ void pair_init(struct pair *pair, const struct pair_options *options);
 void pair_run(struct pair *pair, const struct lh_job_request *request);
 void pair_start(struct pair *pair, const struct lh_job_request *request);
 void pair_loop(struct pair *pair);
+// lh_job_status.bytes_held of that end.
+uint64_t pair_held(const struct pair_end *end);
 // Destroys both ends as they stand, as a kill would. Idempotent.
 void pair_fini(struct pair *pair);
 
