@@ -185,7 +185,8 @@ static lh_err open_root(struct lh_walk *walk, char *real, struct lh_errinfo *inf
     if (stat(real, &found) != 0)
         return lh_fail_errno(info, errno, 0, "%.120s", real);
     if (!S_ISDIR(found.st_mode) && !S_ISREG(found.st_mode))
-        return lh_fail(info, LH_E_PATH, 0, "%.120s: neither a file nor a directory", real);
+        return lh_fail(info, LH_E_PATH, 0, "%.120s is a special file; name a file or a directory",
+                       real);
     LH_ASSERT(slash != NULL && strlen(slash + 1) <= LH_NAME_MAX);
     memcpy(walk->root_name, slash + 1, strlen(slash + 1) + 1);
     walk->root_is_file = S_ISREG(found.st_mode);

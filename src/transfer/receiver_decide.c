@@ -39,20 +39,21 @@ static lh_err implied_directory(struct lh_receiver *receiver,
                                 size_t len,
                                 struct lh_in_dir **out_dir)
 {
-    LH_LIST_FOR_EACH(link, &receiver->dirs)
-    {
-        struct lh_in_dir *dir = LH_CONTAINER_OF(link, struct lh_in_dir, link);
-        if (!dir->announced && dir->parent == parent && parent != NULL &&
-            strlen(dir->name) == len && memcmp(dir->name, name, len) == 0) {
+    for (struct lh_in_dir *dir = parent->implied_first; dir != NULL; dir = dir->implied_next)
+        if (strlen(dir->name) == len && memcmp(dir->name, name, len) == 0) {
             *out_dir = dir;
             return LH_OK;
         }
-    }
     char component[LH_NAME_MAX + 1];
     LH_ASSERT(len <= LH_NAME_MAX);
     memcpy(component, name, len);
     component[len] = '\0';
-    return add_directory(receiver, parent, component, out_dir);
+    lh_err err = add_directory(receiver, parent, component, out_dir);
+    if (err != LH_OK)
+        return err;
+    (*out_dir)->implied_next = parent->implied_first;
+    parent->implied_first = *out_dir;
+    return LH_OK;
 }
 
 // Where a source goes: the directory, and its name there ("": it is the directory's content).
@@ -253,10 +254,12 @@ static lh_err refuse_type(const struct stat *there, struct lh_errinfo *info)
 {
     if (S_ISDIR(there->st_mode))
         return lh_fail(info, LH_E_PATH, LH_CODE_IS_A_DIRECTORY,
-                       "a directory has this name at the destination");
+                       "a directory has this name at the destination; remove it or choose "
+                       "another name");
     if (!S_ISREG(there->st_mode) && !S_ISLNK(there->st_mode))
         return lh_fail(info, LH_E_PATH, LH_CODE_NOT_REGULAR,
-                       "something that is not a file has this name at the destination");
+                       "a special file has this name at the destination; remove it or choose "
+                       "another name");
     return LH_OK;
 }
 

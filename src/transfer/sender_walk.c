@@ -89,6 +89,8 @@ static void walk_run(struct lh_task *task)
         const char *path = walking->sender->job->sources[walking->source].path;
         err = lh_walk_open(path[0] == '\0' ? "." : path, &walking->walk, &walking->info);
         walking->failed_open = err != LH_OK;
+        if (err == LH_E_PATH && walking->info.exit_code == 0)
+            walking->info.exit_code = LH_CODE_NOT_REGULAR;
     }
     while (err == LH_OK && walking->found_count < LH_WALK_BATCH)
         err = walk_one(walking);

@@ -325,6 +325,20 @@ static void a_destination_that_is_a_symlink_to_a_file_is_written_through(void **
     assert_true(S_ISREG(found.st_mode));
 }
 
+static void a_source_that_is_a_special_file_is_refused_as_such(void **state)
+{
+    const struct fixture *fixture = *state;
+    char fifo[300];
+    tree_mkdir(fixture->to);
+    tree_path(fifo, sizeof fifo, "%s/fifo", fixture->root);
+    check_int(mkfifo(fifo, 0600), 0);
+    for (size_t direction = 0; direction < 2; direction++) {
+        struct run run = transfer_one(fixture, 1, direction, fifo, fixture->to);
+        check_uint(run.code, LH_CODE_NOT_REGULAR);
+        assert_non_null(strstr(run.log, "is a special file; name a file or a directory"));
+    }
+}
+
 static void the_destination_rule_holds_end_to_end(void **state)
 {
     const struct fixture *fixture = *state;
@@ -617,6 +631,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             a_destination_that_is_a_symlink_to_a_file_is_written_through, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_source_that_is_a_special_file_is_refused_as_such, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(the_destination_rule_holds_end_to_end, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_source_base_keeps_what_is_below_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(two_sources_with_one_name_do_not_replace_each_other, set_up,
