@@ -60,7 +60,8 @@
 #define LH_SSH_FRAME_MAX       65536
 #define LH_SSH_PIPE_EARLY      262144 // bytes in the SSH pipe until UDP is given up
 #define LH_SETUP_TIMEOUT       (10 * LH_SECOND)
-#define LH_UDP_PROBE_MIN       (300 * LH_MS) // wait for the first UDP echo at least this long
+#define LH_UDP_PROBE_MIN       (300 * LH_MS)   // wait for the first UDP echo at least this long
+#define LH_UDP_PROBE_MAX       (3 * LH_SECOND) // and at most, however slow SSH is
 
 // --- Session life ---
 #define LH_IDLE_TIMEOUT  (120 * LH_SECOND) // silence on every lane that ends a session

@@ -129,6 +129,22 @@ bool lh_engine_carries_stream(const struct lh_transport *transport, const struct
     return lane->state == LH_LANE_UP && (lane->is_udp || !any_udp(transport, true));
 }
 
+// From when on blocks may use the SSH lane while no UDP lane is up. An echo over UDP takes one
+// round trip, so three of SSH's are long enough; until that lane has measured one, the answer is:
+// late.
+static lh_ns ssh_blocks_at(const struct lh_transport *transport)
+{
+    const struct lh_lane *ssh = lh_engine_lane(transport, LH_LANE_SSH);
+    lh_ns rtt = ssh != NULL ? lh_rtt_min(&ssh->rtt) : 0;
+    lh_ns wait;
+
+    if (rtt == 0)
+        rtt = transport->config.rtt_hint;
+    wait = rtt == 0 ? LH_UDP_PROBE_MAX : 3 * LH_MIN(rtt, LH_UDP_PROBE_MAX);
+    wait = LH_MAX(LH_MIN(wait, LH_UDP_PROBE_MAX), (lh_ns)LH_UDP_PROBE_MIN);
+    return transport->udp_since + wait;
+}
+
 bool lh_engine_carries_blocks(const struct lh_transport *transport, const struct lh_lane *lane)
 {
     if (lane->state != LH_LANE_UP)
@@ -136,7 +152,7 @@ bool lh_engine_carries_blocks(const struct lh_transport *transport, const struct
     if (lane->is_udp)
         return true;
     return !any_udp(transport, true) &&
-           (!any_udp(transport, false) || transport->now >= transport->ssh_blocks_at);
+           (!any_udp(transport, false) || transport->now >= ssh_blocks_at(transport));
 }
 
 bool lh_engine_has_data_for(const struct lh_transport *transport, const struct lh_lane *lane)
@@ -241,8 +257,7 @@ lh_err lh_transport_add_lane(struct lh_transport *transport,
         return err;
     transport->now = LH_MAX(transport->now, now);
     if (is_udp && !any_udp(transport, false))
-        transport->ssh_blocks_at =
-            now + LH_MAX(3 * transport->config.rtt_hint, (lh_ns)LH_UDP_PROBE_MIN);
+        transport->udp_since = now;
     lh_lane_free(*slot);
     *slot = lane;
     // Tells the peer our grants; a UDP lane does when it is first heard.
@@ -415,8 +430,8 @@ lh_ns lh_transport_next_deadline(const struct lh_transport *transport)
         at = lh_ns_min(at, keepalive_at(lane));
     }
     const struct lh_lane *ssh = lh_engine_lane(transport, LH_LANE_SSH);
-    if (ssh != NULL && transport->now < transport->ssh_blocks_at)
-        at = lh_ns_min(at, transport->ssh_blocks_at);
+    if (ssh != NULL && any_udp(transport, false) && transport->now < ssh_blocks_at(transport))
+        at = lh_ns_min(at, ssh_blocks_at(transport));
     return at;
 }
 

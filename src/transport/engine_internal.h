@@ -22,7 +22,7 @@ struct lh_transport {
 
     lh_ns now;           // of the newest call that brought one
     lh_ns last_received; // authenticated, on any lane
-    lh_ns ssh_blocks_at; // from when on blocks may use the SSH lane while no UDP lane is up
+    lh_ns udp_since;     // when the first UDP lane was added: blocks leave SSH to it for a while
 
     uint64_t forged, forgery_limit;
     uint64_t told_grant_bytes, told_grant_block, told_grant_stream; // newest grants sent

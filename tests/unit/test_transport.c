@@ -326,9 +326,31 @@ static void blocked_udp_makes_blocks_go_over_ssh_after_300_ms(void **state)
     pair.ends[0].blocks_wanted = 100;
     assert_false(pair_run(&pair, pair_all_done, 299 * LH_MS));
     check_uint(lane_stats(&pair, 0, LH_LANE_SSH).block_bytes_sent, 0);
+    (void)pair_run(&pair, pair_all_done, 20 * LH_MS);
+    assert_true(lane_stats(&pair, 0, LH_LANE_SSH).block_bytes_sent > 0);
     assert_true(pair_run(&pair, pair_all_done, 5 * LH_SECOND));
     check_uint(lane_stats(&pair, 0, 1).block_bytes_sent, 0);
     pair_fini(&pair);
+}
+
+// An echo over UDP takes as long as one over SSH: 300 ms would be over before it could be here.
+static void on_a_long_path_blocks_wait_three_round_trips_for_udp(void **state)
+{
+    (void)state;
+    for (int sender = 0; sender < 2; sender++) {
+        struct pair pair;
+        pair_init(&pair, &(struct pair_options){.seed = check_seed(12)});
+        pair_add_lane(&pair, LH_LANE_SSH, 200 * LH_MS, 0);
+        pair_add_lane(&pair, 1, 200 * LH_MS, RATE_100M);
+        pair.links[1].cut = true;
+        pair.ends[sender].blocks_wanted = 100;
+        assert_false(pair_run(&pair, pair_all_done, 1190 * LH_MS));
+        check_uint(lane_stats(&pair, sender, LH_LANE_SSH).block_bytes_sent, 0);
+        assert_false(pair_run(&pair, pair_all_done, 200 * LH_MS));
+        assert_true(lane_stats(&pair, sender, LH_LANE_SSH).block_bytes_sent > 0);
+        assert_true(pair_run(&pair, pair_all_done, 60 * LH_SECOND));
+        pair_fini(&pair);
+    }
 }
 
 static void when_udp_dies_ssh_goes_on_and_udp_comes_back(void **state)
@@ -604,6 +626,7 @@ int main(void)
         cmocka_unit_test(the_ssh_lane_alone_carries_everything),
         cmocka_unit_test(blocks_wait_for_udp_and_then_leave_ssh_alone),
         cmocka_unit_test(blocked_udp_makes_blocks_go_over_ssh_after_300_ms),
+        cmocka_unit_test(on_a_long_path_blocks_wait_three_round_trips_for_udp),
         cmocka_unit_test(when_udp_dies_ssh_goes_on_and_udp_comes_back),
         cmocka_unit_test(window_updates_take_the_lane_that_still_lives),
         cmocka_unit_test(lanes_are_added_once_and_ssh_again_after_its_end),
