@@ -252,18 +252,27 @@ static void note_peer(struct client *client)
     memcpy(client->result->udp_note, client->connection.udp_note, sizeof client->result->udp_note);
 }
 
+// Whether UDP had its chance: a session that ended at once, or moved nothing, says nothing about
+// firewalls.
+static bool udp_was_awaited(const struct client *client)
+{
+    return client->result->status.bytes_ssh > 0 ||
+           lh_ns_since(lh_clock_now(), client->session_began) >= LH_CHECK_UDP_WAIT;
+}
+
 // Why no UDP carried anything, once the session is over.
 static void note_udp(struct client *client)
 {
     struct lhcp_result *result = client->result;
 
+    if (!client->session.was_udp_up && result->status.bytes_udp == 0)
+        result->cipher[0] = '\0';
     if (client->is_udp_lost_told) {
         (void)snprintf(result->udp_note, sizeof result->udp_note,
                        "UDP fell silent for a while during the transfer");
     } else if (client->session.was_udp_up) {
         result->udp_note[0] = '\0';
-    } else if (result->udp_note[0] == '\0') {
-        result->cipher[0] = '\0';
+    } else if (result->udp_note[0] == '\0' && udp_was_awaited(client)) {
         (void)snprintf(result->udp_note, sizeof result->udp_note,
                        "no UDP packet came back from port %u of the server: a firewall blocks it, "
                        "or it is not open there; open UDP/%u",

@@ -79,6 +79,8 @@ def test_without_udp_everything_goes_over_ssh_and_it_says_so():
         _, out, err = place.run("--udp", "off", "file", "host:copy")
         assert h.wire_bytes() == before
         h.assert_in("SSH", out + err)
+        for cipher in ("aes128", "aes-128", "aes256", "aes-256", "chacha"):
+            assert cipher not in out + err, out + err  # of UDP, which was not there
         h.assert_same(os.path.join(place.local, "file"), os.path.join(place.remote, "copy"))
 
 
@@ -294,6 +296,16 @@ def test_a_file_that_never_comes_to_rest_is_given_up_and_said_once():
         h.assert_in("restless", err.decode())
         h.assert_in("chang", err.decode())
         assert not os.path.exists(os.path.join(place.remote, "copy"))
+
+
+def test_a_job_that_is_refused_at_once_blames_no_firewall():
+    unblock = block_udp("dport 33001")
+    try:
+        with h.Place() as place:
+            _, out, err = place.run("host:missing", "copy", expect=1)
+            assert "firewall" not in out + err, out + err
+    finally:
+        unblock()
 
 
 class SystemLog:
