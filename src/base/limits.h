@@ -44,6 +44,7 @@
 #define LH_FILE_BLOCKS_MAX    ((uint64_t)1 << 24) // 16 TiB in blocks of 1 MiB
 #define LH_DIRECTORIES_MAX    ((uint32_t)1 << 21) // of one job; the receiver holds them to its end
 #define LH_OUTBOX_MAX         ((size_t)64 << 20)  // messages waiting for room in the stream
+#define LH_JOURNAL_DAYS_MAX   90                  // a journal that nobody opens goes then
 
 // --- Set-up over SSH ---
 #define LH_NOISE_MAX           8192 // login noise skipped in front of the magic bytes

@@ -767,6 +767,8 @@ lh_err lh_journal_open(const struct lh_journal_config *config,
                                    : lh_owned_dir_open(config->directory, &journal->dir_fd, info);
     if (err == 0 && !config->read_only)
         err = open_and_load(journal, notice, notice_room, info);
+    if (err == 0 && !config->read_only)
+        lh_journals_expire(journal->dir_fd, journal->fd);
     if (err != 0) {
         journal_fini(journal);
         free(journal);

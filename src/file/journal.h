@@ -10,6 +10,7 @@
 // A block is recorded only after its data was written. Reading stops at a torn tail (which is cut
 // off), skips records of unknown type, sets a journal of unknown version, of another block size or
 // with a damaged header aside (renamed, with a message) and refuses one whose job identity differs.
+// Opening one removes those that nobody has opened for LH_JOURNAL_DAYS_MAX days.
 // A second session on the same job gets LH_E_BUSY (flock). Compacted on open when superseded
 // records outnumber live ones.
 //

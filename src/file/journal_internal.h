@@ -57,6 +57,12 @@ bool lh_record_decode(uint16_t type, const uint8_t *body, size_t len, struct lh_
 // and sound record is there.
 size_t lh_record_check(const uint8_t *data, size_t len);
 
+// --- Age ---
+
+// Marks the journal as opened now, and removes others in its directory that nobody has opened for
+// LH_JOURNAL_DAYS_MAX days and nobody has locked. What cannot be removed stays.
+void lh_journals_expire(int dir_fd, int journal_fd);
+
 // --- Reading and writing records in order ---
 
 struct lh_record_reader {
