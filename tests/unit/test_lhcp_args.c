@@ -97,10 +97,11 @@ static void gathers_repeated_keys_and_fingerprints(void **state)
     (void)state;
     struct parsed *parsed =
         parse_ok("-i k1 -ik2 --check-sshfp 0123456789abcdef0123456789ABCDEF01234567 "
-                 "--check-sshfp=SHA256:uKmPz6gUFoRCFLfe2WzJ4TN3xQ5zJIbqhQ6uX4kXkNs a h:b");
+                 "--check-sshfp=SHA256:uKmPz6gUFoRCFLfe2WzJ4TN3xQ5zJIbqhQ6uX4kXkNs "
+                 "--check-sshfp=01:23:45:67:89:ab:cd:ef:01:23:45:67:89:ab:cd:ef:01:23:45:67 a h:b");
     check_uint(parsed->options.identity_count, 2);
     assert_string_equal(parsed->options.identities[1], "k2");
-    check_uint(parsed->options.fingerprint_count, 2);
+    check_uint(parsed->options.fingerprint_count, 3);
     done(parsed);
 }
 
