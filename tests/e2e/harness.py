@@ -22,6 +22,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.abspath(os.environ.get("LH_BUILD", os.path.join(HERE, "../../build")))
 LHCP = os.path.join(BUILD, "src/cmd/lhcp")
 LHSERVER = os.path.join(BUILD, "src/cmd/lhserver")
+REPORT = "sanitizer-report"
 FORMATTED_ODD_NAMES = [
     b"-rf", b"new\nline", b"in\xffvalid\xfe", b"x" * 255, b"trailing ", b"'quote\"", b"back\\slash", b"\x1b[31mred",
     "caf\u00e9".encode(), b".hidden", b"a b", b"$(touch x)", b"*", b"~", b"%s%n", b"con",
@@ -52,6 +53,9 @@ class Place:
             LH_SERVER=LHSERVER,
         )
         self.env.pop("ASPERA_SCP_PASS", None)
+        for sanitizer in ("ASAN_OPTIONS", "TSAN_OPTIONS", "UBSAN_OPTIONS"):
+            options = [self.env.get(sanitizer, ""), "log_path=" + os.path.join(self.root, REPORT)]
+            self.env[sanitizer] = ":".join(filter(None, options))
 
     def _make(self, name):
         path = os.path.join(self.root, name)
@@ -62,7 +66,13 @@ class Place:
         return self
 
     def __exit__(self, *exc):
+        reports = []
+        for name in filter(lambda name: name.startswith(REPORT), os.listdir(self.root)):
+            with open(os.path.join(self.root, name), errors="replace") as file:
+                reports.append(file.read())
         remove_tree(self.root)
+        # A server that a sanitizer ended might pass unseen: the client just tries again.
+        assert not reports, "\n".join(reports)
 
     def start(self, *args, **kwargs):
         """Starts lhcp in the local folder and returns the process."""

@@ -164,6 +164,35 @@ def test_a_host_that_known_hosts_lacks_is_not_trusted():
     assert_in("--check-sshfp", line)
 
 
+def test_through_a_jump_host_data_goes_over_udp_to_the_server_itself():
+    if setting("MODE") != "users":
+        raise harness.Skip("needs a home of its own, for ~/.ssh/config")
+    # Unlike the server it forwards; neither its own rules nor its list of keys forbid it.
+    forwards = ("Match all\nDisableForwarding no\nAllowTcpForwarding yes\nAuthorizedKeysFile %s/client/id.pub" %
+                setting("DIR"))
+    call("lh_sshd_start jump", PORT=33004, EXTRA=forwards)
+    folder = os.path.expanduser("~/.ssh")
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    config = os.path.join(folder, "config")
+    with open(config, "w") as file:
+        file.write("Host jump\nHostName 127.0.0.1\nPort 33004\nUser %s\nIdentityFile %s\nStrictHostKeyChecking no\n"
+                   "UserKnownHostsFile /dev/null\nLogLevel ERROR\nHost behind\nHostName 127.0.0.1\nProxyJump jump\n" %
+                   (setting("USER"), setting("KEY")))
+    try:
+        source = os.path.join(place("source"), "file")
+        harness.write(source, harness.incompressible(8 << 20, 3))
+        name, path = server_folder("jumped")
+        with Log("jump") as hop, Log() as seen:
+            ended = lhcp("--json", "-l", "100m", *pinned(), "-d", source, "%s@behind:%s" % (setting("USER"), name))
+        assert_in("Accepted publickey", hop.text())
+        assert_in("Starting session", seen.text())
+        assert_same(source, os.path.join(path, "file"))
+        assert harness.summary(ended.out)["bytes_udp"] > 4 << 20, ended.out
+    finally:
+        os.unlink(config)
+        call("lh_sshd_stop jump")
+
+
 # --- Logging in -----------------------------------------------------------------------------------------
 
 
