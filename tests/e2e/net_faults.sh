@@ -26,5 +26,5 @@ before=$(lh_net_figure ab.forwarded.tcp.bytes)
 wait_for 40
 check "UDP dies, exit status" $status 0 0
 check "the file is the same" "$(same "$work/data" "$home/dies")" 1 1
-check "bytes over SSH after that" "$(($(lh_net_figure ab.forwarded.tcp.bytes) - before))" 40000000 100000000
+check "bytes over SSH after that" "$(($(lh_net_figure ab.forwarded.tcp.bytes) - before))" 20000000 115000000
 finish
