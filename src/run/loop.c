@@ -136,14 +136,14 @@ wait_for_events(struct lh_loop *loop, struct epoll_event *events, lh_ns deadline
     return epoll_wait(loop->epoll_fd, events, LH_LOOP_FDS_MAX, wait_ms);
 }
 
-static void dispatch(struct lh_loop *loop, const struct epoll_event *events, int count, lh_ns now)
+static void dispatch(struct lh_loop *loop, const struct epoll_event *events, int count)
 {
     for (size_t i = 0; i < LH_LOOP_FDS_MAX; i++)
         loop->is_retired[i] = false;
     for (int i = 0; i < count; i++) {
         struct watch *watch = &loop->watches[events[i].data.u64];
         if (watch->fd >= 0 && watch->handler != NULL)
-            watch->handler(watch->user, events[i].events, now);
+            watch->handler(watch->user, events[i].events, loop->now);
     }
 }
 
@@ -160,7 +160,7 @@ lh_err lh_loop_run(struct lh_loop *loop, lh_loop_turn turn, void *user, struct l
         if (count < 0 && errno != EINTR)
             return lh_fail_errno(info, errno, LH_CODE_INTERNAL, "waiting for events failed");
         loop->now = lh_clock_now();
-        dispatch(loop, events, count, loop->now);
+        dispatch(loop, events, count);
         deadline = turn(user, loop->now);
     }
     return 0;
@@ -173,5 +173,11 @@ void lh_loop_stop(struct lh_loop *loop)
 
 lh_ns lh_loop_now(const struct lh_loop *loop)
 {
+    return loop->now;
+}
+
+lh_ns lh_loop_refresh(struct lh_loop *loop)
+{
+    loop->now = lh_clock_now();
     return loop->now;
 }

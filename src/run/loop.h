@@ -2,7 +2,7 @@
 //
 // The event loop: descriptors, one deadline, nothing else. It reads the clock once per wake-up and
 // hands that `now` to everybody (after passt's main loop), so that all decisions of one turn agree
-// on the time.
+// on the time. Only what has just been received needs a newer one: see lh_loop_refresh.
 //
 // One turn: wait for descriptors or the deadline; call the handlers of ready descriptors; call
 // `turn(user, now)`, which moves what can be moved and returns the next deadline. Single-threaded.
@@ -47,5 +47,11 @@ void lh_loop_stop(struct lh_loop *loop); // the current turn is the last
 
 // The time of the turn under way, for callbacks that are not given one.
 lh_ns lh_loop_now(const struct lh_loop *loop);
+
+// Reads the clock again, for the rest of the turn, and returns it. To be called when datagrams have
+// been taken from a socket: a process that waited for the processor between waking up and receiving
+// would stamp them earlier than they came. Their age in feedback would be too large, the peer's
+// round trip too short, and its smallest one is what windows are made of.
+lh_ns lh_loop_refresh(struct lh_loop *loop);
 
 #endif

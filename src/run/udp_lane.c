@@ -304,6 +304,7 @@ static void on_readable(void *user, uint32_t events, lh_ns now)
             struct lh_udp_batch batch = {0};
             if (lane->io->recv(lane, lane->fds[i], now, &batch) != 0)
                 break;
+            now = lh_loop_refresh(lane->loop);
             deliver(lane, &batch, now);
         }
     }

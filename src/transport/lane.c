@@ -183,9 +183,10 @@ static void sample(struct lh_lane *lane,
     if (feedback->top == 0 || newest < lane->sent.floor)
         return;
     const struct lh_sent_record *record = lh_sent_record(&lane->sent, newest);
-    if (largest_grew) {
-        lh_ns age = LH_MIN(feedback->top_age_us * LH_US, LH_SECOND);
-        out->rtt_sample = lh_ns_since(now, record->sent_at + age);
+    lh_ns age = LH_MIN(feedback->top_age_us * LH_US, LH_SECOND);
+    // A peer whose clock reading was late may say that the packet is older than its round trip.
+    if (largest_grew && record->sent_at + age < now) {
+        out->rtt_sample = now - (record->sent_at + age);
         lh_rtt_sample(&lane->rtt, out->rtt_sample, now);
         int64_t arrival = (int64_t)((feedback->clock_us - feedback->top_age_us) * LH_US);
         lh_rtt_one_way(&lane->rtt, arrival - (int64_t)record->sent_at, now);

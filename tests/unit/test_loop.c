@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -85,6 +86,42 @@ static void turns_come_at_their_deadlines(void **state)
     assert_true(lh_clock_now() - start >= 2 * LH_MS);
 }
 
+struct clock_reader {
+    struct lh_loop *loop;
+    lh_ns refreshed;
+    lh_ns turn;
+};
+
+static void on_late(void *user, uint32_t events, lh_ns now)
+{
+    struct clock_reader *reader = user;
+    const struct timespec nap = {.tv_nsec = 3000000};
+    (void)events;
+    (void)nanosleep(&nap, NULL);
+    reader->refreshed = lh_loop_refresh(reader->loop);
+    assert_true(reader->refreshed - now >= 3 * LH_MS);
+    check_uint(lh_loop_now(reader->loop), reader->refreshed);
+}
+
+static lh_ns until_refreshed(void *user, lh_ns now)
+{
+    struct clock_reader *reader = user;
+    reader->turn = now;
+    if (reader->refreshed != 0)
+        lh_loop_stop(reader->loop);
+    return LH_NEVER;
+}
+
+static void a_handler_may_read_the_clock_again_for_the_rest_of_the_turn(void **state)
+{
+    struct fixture *f = *state;
+    struct clock_reader reader = {.loop = f->loop};
+    check_ok(lh_loop_add(f->loop, f->pipe_a[0], EPOLLIN, on_late, &reader));
+    check_int(write(f->pipe_a[1], "x", 1), 1);
+    check_ok(lh_loop_run(f->loop, until_refreshed, &reader, NULL));
+    check_uint(reader.turn, reader.refreshed);
+}
+
 static void refuses_more_descriptors_than_its_limit(void **state)
 {
     struct fixture *f = *state;
@@ -105,6 +142,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_handler_may_remove_any_descriptor, set_up, tear_down),
         cmocka_unit_test_setup_teardown(turns_come_at_their_deadlines, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_handler_may_read_the_clock_again_for_the_rest_of_the_turn,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(refuses_more_descriptors_than_its_limit, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("loop", tests, NULL, NULL);
