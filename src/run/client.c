@@ -45,6 +45,7 @@ struct client {
     struct lh_password *password; // from ASPERA_SCP_PASS; NULL = none
     char state_dir[LH_PATH_TEXT_MAX];
     bool has_state_dir;
+    uint64_t run_id; // of this command, in all of its sessions
     char peer[LHCP_USER_MAX + LHCP_HOST_MAX + 2]; // "user@host", for the journal's identity
     struct lh_connection connection;
     struct lh_session session;
@@ -215,6 +216,7 @@ static lh_err start_session(struct client *client, struct lh_errinfo *info)
     const struct lhcp_options *options = client->options;
     struct lh_connection *connection = &client->connection;
     struct lh_job_request request = make_request(options);
+    request.run_id = client->run_id;
     lh_err err;
 
     struct lh_session_config config = {
@@ -533,6 +535,7 @@ int lh_client_run(const struct lhcp_options *options,
     client->result = out_result;
     client->began = lh_clock_now();
     client->signal_fd = -1;
+    lh_entropy_fill(&client->run_id, sizeof client->run_id);
     (void)snprintf(client->peer, sizeof client->peer, "%s@%s", options->user, options->host);
     client->has_state_dir =
         lh_state_dir(client->state_dir, sizeof client->state_dir, &no_state) == 0;

@@ -134,11 +134,11 @@ def test_kill_9_then_the_same_command_gives_the_same_tree_and_resends_at_most_5_
             assert way.interrupted > 0 or ROUNDS < 4, "no %s was interrupted" % way.name
 
 
-def retry_by_itself(way, target, disturb, rate="200m"):
+def retry_by_itself(way, target, disturb, rate="200m", options=()):
     """Runs lhcp once, calls `disturb` when half has gone; gives the summary and the share sent more than once."""
     before = h.wire_bytes()
     forget_server(way.place)
-    process = way.place.start("--json", "--retry-timeout", "300", "-l", rate, *way.arguments(target))
+    process = way.place.start("--json", "--retry-timeout", "300", "-l", rate, *options, *way.arguments(target))
     h.wait_for_wire(process, before + 0.5 * way.cost)
     assert process.poll() is None, "it was over before it could be disturbed"
     disturb()
@@ -154,6 +154,15 @@ def test_a_client_whose_server_was_killed_goes_on_by_itself_and_finishes():
     with h.Place() as place:
         for way in both_ways(place, 64):
             end, again = retry_by_itself(way, "retried", lambda: h.kill_hard(place.server_pid()))
+            print("# %s: %d retries, %.2f %% more than a clean run" % (way.name, end["retries"], 100 * again))
+            assert end["complete"] and end["retries"] >= 1, end
+
+
+def test_a_client_that_replaces_all_does_so_once_though_its_server_was_killed():
+    with h.Place() as place:
+        for way in both_ways(place, 64):
+            end, again = retry_by_itself(way, "replaced", lambda: h.kill_hard(place.server_pid()),
+                                         options=("--overwrite=always",))
             print("# %s: %d retries, %.2f %% more than a clean run" % (way.name, end["retries"], 100 * again))
             assert end["complete"] and end["retries"] >= 1, end
 
