@@ -45,7 +45,7 @@ struct client {
     struct lh_password *password; // from ASPERA_SCP_PASS; NULL = none
     char state_dir[LH_PATH_TEXT_MAX];
     bool has_state_dir;
-    uint64_t run_id; // of this command, in all of its sessions
+    uint64_t run_id;                              // of this command, in all of its sessions
     char peer[LHCP_USER_MAX + LHCP_HOST_MAX + 2]; // "user@host", for the journal's identity
     struct lh_connection connection;
     struct lh_session session;
