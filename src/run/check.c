@@ -88,10 +88,14 @@ void lh_check_report(const struct lh_session *session,
 {
     const struct lh_session_params *params = lh_hello_params(&connection->hello);
     char software[64];
+    char host_key[160];
 
     lh_escape(params->peer_software, strlen(params->peer_software), software, sizeof software);
-    say(report, "SSH: TCP port %u answers, login works%s", options->ssh_port,
-        options->fingerprint_count > 0 ? ", the host key is the expected one" : "");
+    lh_escape(connection->host_key, strlen(connection->host_key), host_key, sizeof host_key);
+    say(report, "SSH: TCP port %u answers, login works", options->ssh_port);
+    say(report, "host key: %s, %s", host_key[0] == '\0' ? "not shown by ssh" : host_key,
+        options->fingerprint_count > 0 ? "the expected one"
+                                       : "accepted by known_hosts; pin it with --check-sshfp");
     say(report, "lhserver: %s, protocol %u.%u, cipher %s", software, params->major, params->minor,
         lh_aead_by_id(params->aead)->name);
     report_udp(session, connection, report);

@@ -69,25 +69,46 @@ static struct lh_hello_info make_offer(const struct lhcp_options *options)
 
 static int messages_fd(void *user)
 {
-    return lh_ssh_messages_fd(user);
+    const struct lh_connection *connection = user;
+    return lh_ssh_messages_fd(connection->ssh);
+}
+
+// A check names the key that the server showed, as ssh -v does.
+static void note_host_key(struct lh_connection *connection, const char *text, size_t len)
+{
+    static const char mark[] = "Server host key: ";
+    const char *at = len == 0 ? NULL : memmem(text, len, mark, sizeof mark - 1);
+    size_t used = 0;
+
+    if (at == NULL)
+        return;
+    for (at += sizeof mark - 1; at < text + len && *at != '\r' && *at != '\n'; at++) {
+        if (used + 1 < sizeof connection->host_key)
+            connection->host_key[used++] = *at;
+    }
+    connection->host_key[used] = '\0';
 }
 
 static void messages_ready(void *user)
 {
+    struct lh_connection *connection = user;
     const char *text;
     size_t len;
-    lh_err err = lh_ssh_messages_ready(user, &text, &len);
+    lh_err err = lh_ssh_messages_ready(connection->ssh, &text, &len);
     (void)err; // LH_EOF: the descriptor is -1 from now on
+    note_host_key(connection, text, len);
 }
 
 static int askpass_fd(void *user)
 {
-    return lh_ssh_askpass_fd(user);
+    const struct lh_connection *connection = user;
+    return lh_ssh_askpass_fd(connection->ssh);
 }
 
 static void askpass_ready(void *user)
 {
-    lh_ssh_askpass_ready(user);
+    struct lh_connection *connection = user;
+    lh_ssh_askpass_ready(connection->ssh);
 }
 
 static lh_err start_ssh(struct lh_connection *connection,
@@ -113,7 +134,9 @@ static lh_err start_ssh(struct lh_connection *connection,
         .pins = pins,
         .pin_count = options->fingerprint_count,
         .password = password,
-        .verbose = options->verbose > 1 ? options->verbose - 1 : 0,
+        .verbose = options->verbose > 1            ? options->verbose - 1
+                   : options->action == LHCP_CHECK ? 1 // it names the host key
+                                                   : 0,
     };
     lh_err err = lh_ssh_start(out_options, &connection->ssh, info);
     out_options->pins = NULL; // they were copied; ours go out of scope
@@ -173,7 +196,8 @@ static void begin_handshake(struct lh_connection *connection, struct lh_connect_
         .answer_time = ANSWER_TIME,
         .on_slow = on_slow,
         .user = config,
-        .sides = {{messages_fd, messages_ready, ssh}, {askpass_fd, askpass_ready, ssh}},
+        .sides = {{messages_fd, messages_ready, connection},
+                  {askpass_fd, askpass_ready, connection}},
         .side_count = 2,
     };
     if (config->password == NULL && has_terminal()) {

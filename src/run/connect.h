@@ -20,6 +20,7 @@ struct lh_connection {
     int in_fd, out_fd;  // the channel; owned until a session takes them over (then -1)
     struct lh_hello hello;
     struct lh_handshake handshake;
+    char host_key[128]; // type and fingerprint as ssh showed them, for a check; "" = not known
     struct lh_secret master;
     struct lh_udp_client *udp; // owned; NULL: no UDP (see udp_note)
     char udp_note[LH_ERRINFO_TEXT];

@@ -112,6 +112,12 @@ def test_a_tree_goes_up_and_comes_back_with_either_form_of_fingerprint():
     assert_same(source, os.path.join(back, "tree"))
 
 
+def test_a_check_names_the_host_key_that_the_server_showed():
+    ended = lhcp("--check", *pinned(), target().rstrip(":"))
+    assert_in(setting("SHA256") + ", the expected one", ended.out + ended.err)
+    assert_in("UDP: works both ways", ended.out + ended.err)
+
+
 def test_a_wrong_fingerprint_ends_with_51_before_the_user_is_named():
     name, path = server_folder("never")
     with Log() as seen:
