@@ -260,7 +260,9 @@ def main(module, title):
     """Runs every function test_* of `module` and prints TAP. LH_TEST_ONLY=substring picks some."""
     if os.geteuid() == 0 and os.environ.get("LH_E2E_NAMESPACE") != "1":
         env = dict(os.environ, LH_E2E_NAMESPACE="1")
-        script = 'ip link set lo up && exec "$@"'
+        # Outgoing connections must not take the ports that the tests are about to bind.
+        ports = '{ echo 40000 60999 > /proc/sys/net/ipv4/ip_local_port_range; } 2> /dev/null'
+        script = 'ip link set lo up && { ' + ports + ' || true; } && exec "$@"'
         os.execvpe("unshare", ["unshare", "-n", "-m", "sh", "-c", script, "sh", sys.executable, *sys.argv], env)
     os.umask(0o022)  # modes are compared
     only = os.environ.get("LH_TEST_ONLY", "")

@@ -95,6 +95,8 @@ lh_sshd_own_world()
     mount --bind "$LH_SSHD_BIN" "$LH_SSHD_DIR/bin"
     LH_SSHD_BIN=$LH_SSHD_DIR/bin
     if command -v ip > /dev/null; then ip link set lo up; else ifconfig lo up; fi
+    # Outgoing connections must not take the ports that servers of the tests are about to bind.
+    { echo 40000 60999 > /proc/sys/net/ipv4/ip_local_port_range; } 2> /dev/null || true
 
     _hash='*'
     [ -z "$LH_SSHD_PASSWORD" ] || _hash=$(printf '%s' "$LH_SSHD_PASSWORD" | openssl passwd -6 -stdin)
