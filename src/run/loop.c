@@ -95,16 +95,6 @@ lh_loop_add(struct lh_loop *loop, int fd, uint32_t events, lh_loop_handler handl
     return 0;
 }
 
-void lh_loop_change(struct lh_loop *loop, int fd, uint32_t events)
-{
-    struct watch *watch = find_watch(loop, fd);
-    struct epoll_event event = {.events = events};
-
-    LH_ASSERT(watch != NULL);
-    event.data.u64 = (uint64_t)(watch - loop->watches);
-    LH_ASSERT(epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0);
-}
-
 void lh_loop_remove(struct lh_loop *loop, int fd)
 {
     struct watch *watch = find_watch(loop, fd);

@@ -36,7 +36,6 @@ lh_err lh_loop_add(struct lh_loop *loop,
                    uint32_t events,
                    lh_loop_handler handler,
                    void *user) LH_MUST_CHECK;
-void lh_loop_change(struct lh_loop *loop, int fd, uint32_t events);
 // Must be called before `fd` is closed. Safe from inside any handler, for any descriptor.
 void lh_loop_remove(struct lh_loop *loop, int fd);
 
