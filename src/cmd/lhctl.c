@@ -2,6 +2,7 @@
 //
 // lhctl: for administrators. One table of commands; each is a function of its arguments.
 //   doctor.h  what this machine lacks for fast transfers
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -17,6 +18,7 @@ struct command {
     const char *name;
     const char *help;
     int (*run)(int argc, char **argv); // argv[0] is the command's name; returns the exit status
+    bool takes_arguments;              // false: any is refused here
 };
 
 static int run_help(int argc, char **argv);
@@ -41,9 +43,10 @@ static int run_doctor(int argc, char **argv)
 }
 
 static const struct command commands[] = {
-    {"doctor", "look at what this machine lacks for fast transfers; changes nothing", run_doctor},
-    {"help", "this help", run_help},
-    {"version", "version", run_version},
+    {"doctor", "look at what this machine lacks for fast transfers; changes nothing", run_doctor,
+     false},
+    {"help", "this help", run_help, false},
+    {"version", "version", run_version, false},
 };
 
 static void print_commands(FILE *out)
@@ -83,7 +86,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < LH_ARRAY_LEN(commands); i++) {
         if (strcmp(commands[i].name, name) != 0)
             continue;
-        if (argc > 2) {
+        if (argc > 2 && !commands[i].takes_arguments) {
             (void)fprintf(stderr, "lhctl: %s takes no arguments, got \"%s\"\n", name,
                           lh_escape(argv[2], strlen(argv[2]), shown, sizeof shown));
             return STATUS_USAGE;
