@@ -70,8 +70,7 @@ class Nat(threading.Thread):
 
 
 def need_root():
-    if os.geteuid() != 0:
-        raise h.Skip("needs root to be several users")
+    h.need_namespaces("to be several users")
 
 
 def as_user(uid):

@@ -159,8 +159,7 @@ def test_an_unreadable_file_is_named_and_the_rest_goes_on():
 
 
 def test_a_full_disk_says_how_much_is_needed_and_resumes_when_there_is_space():
-    if os.geteuid() != 0:
-        raise h.Skip("needs root to mount a small file system")
+    h.need_namespaces("to mount a small file system")
     with h.Place() as place:
         subprocess.run(["mount", "-t", "tmpfs", "-o", "size=24m", "none", place.remote], check=True)
         try:
@@ -243,8 +242,7 @@ def test_check_reports_udp_and_versions():
 
 def block_udp(rule):
     """Drops UDP as `rule` says, until the returned function is called."""
-    if os.geteuid() != 0:
-        raise h.Skip("needs root to block UDP")
+    h.need_namespaces("to block UDP")
     subprocess.run(["nft", "add table inet lhtest; add chain inet lhtest in "
                     "{ type filter hook input priority 0 ; }; add rule inet lhtest in udp %s drop" % rule], check=True)
     return lambda: subprocess.run(["nft", "delete table inet lhtest"], check=True)
@@ -312,8 +310,7 @@ class SystemLog:
     """A /dev/log of our own, in this test's private mount namespace."""
 
     def __enter__(self):
-        if os.geteuid() != 0:
-            raise h.Skip("needs root for a /dev/log of its own")
+        h.need_namespaces("for a /dev/log of its own")
         subprocess.run(["mount", "-t", "tmpfs", "none", "/dev"], check=True)
         for name, minor in (("null", 3), ("zero", 5), ("random", 8), ("urandom", 9)):
             os.mknod("/dev/" + name, 0o666 | stat.S_IFCHR, os.makedev(1, minor))
