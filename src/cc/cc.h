@@ -72,14 +72,15 @@ struct lh_cc_type {
     const char *(*phase)(const void *state);        // for traces: "startup", "cruise", ...
 };
 
-// The first controller: loss-discounted and model-based (cc_lt.c), with --policy fixed as the
-// degenerate case of a given rate. The full set of policies comes later.
-extern const struct lh_cc_type lh_cc_lt;    // `fair` and `high` until the full set exists
+// Loss-discounted and model-based (lt.h): `high`, and what `fair` is while it has the path to
+// itself.
+extern const struct lh_cc_type lh_cc_high;
+extern const struct lh_cc_type lh_cc_lt;
 extern const struct lh_cc_type lh_cc_fixed; // needs rate_target
 // For the SSH lane: TCP below paces already; a constant window, no pacing.
 extern const struct lh_cc_type lh_cc_pipe;
 
-// NULL where there is none; names: lt, fixed, pipe.
+// NULL where there is none; names: lt, high, fixed, pipe.
 const struct lh_cc_type *lh_cc_by_name(const char *name);
 
 #endif

@@ -10,6 +10,7 @@ static void finds_controllers_by_name(void **state)
 {
     (void)state;
     assert_ptr_equal(lh_cc_by_name("lt"), &lh_cc_lt);
+    assert_ptr_equal(lh_cc_by_name("high"), &lh_cc_high);
     assert_ptr_equal(lh_cc_by_name("fixed"), &lh_cc_fixed);
     assert_ptr_equal(lh_cc_by_name("pipe"), &lh_cc_pipe);
     assert_null(lh_cc_by_name(""));
@@ -20,6 +21,7 @@ static void every_state_fits_the_room_for_it(void **state)
 {
     (void)state;
     assert_true(lh_cc_lt.size <= LH_CC_STATE_MAX);
+    assert_true(lh_cc_high.size <= LH_CC_STATE_MAX);
     assert_true(lh_cc_fixed.size <= LH_CC_STATE_MAX);
     assert_true(lh_cc_pipe.size <= LH_CC_STATE_MAX);
 }

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// LT: a loss-discounted, model-based controller.
+//
+// How it works. Random loss says nothing about congestion, so the controller does not react to loss
+// but keeps a model of the path, as BBR does, and asks whether the losses are more than the path's
+// own:
+//
+//   bw        what the path delivers: highest rate seen at the receiver while we were pushing (in
+//             `up`, and in `down`, where its queue still drains) in this probe cycle and the one
+//             before. Cruising shows nothing but our own rate and noise, and the highest of many
+//             noisy samples drifts above the truth: those are left out, the others averaged.
+//   rtt_min   the round trip without queue.
+//   p         the path's own loss (loss_baseline.h), learned while the queue is low.
+//
+//   pacing = 0.99 * gain * bw / (1 - p)        a share p of what we send dies on the way, so bw has
+//                                              to be sent 1/(1-p) times over to arrive once
+//   cwnd   = G * bw / (1 - p) * rtt_min + 3 quanta
+//                                              the lane adds what travels between two feedbacks
+//
+// The 0.99 makes the loop contract: were p learned from losses of our own making, every round would
+// still send a little less than the one before.
+//
+// Phases:
+//   startup    gain 2.77 until three rounds bring less than 25 % growth, or one that also had far
+//              more losses than those before, or a queue of a quarter of a round trip stands
+//              above what jitter makes. Loss alone does not end it.
+//   drain      gain 0.5 until the queue of startup is gone.
+//   cruise     gain 1 for two to three seconds, and at least six round trips.
+//   up         gain 1.25 as long as bw grows by it: is there more? Ends at a grown queue or at
+//              congestion. Growth three times on end means that there is much more: startup again.
+//   down       gain 0.9 until the queue of `up` is gone; then cruise.
+//   probe_rtt  half a window for 200 ms, only if the queue has not been low for 10 s.
+//
+// An *interval* is the clock of everything after startup: whole rounds with at least 512 packets in
+// sum (128 while probing), so that loss ratios mean something on short paths too. Congestion in an
+// interval is
+//   - CE marks, or
+//   - a queue that never fell below q_cap = max(25 ms, rtt_min / 2), or
+//   - more losses than p explains (loss_baseline.h), together with a queue above q_low, or in `up`,
+//     where we are pushing, or in three intervals on end.
+// In `up` it ends the phase and bounds the window until the next one; elsewhere it lowers bw_short,
+// which holds until the next `up`, to what is delivered, by 30 % at most.
+//
+// Limits. rate_target caps the pacing, and where the model says that the path carries it, the rate
+// is the target itself: then there is no queue to stay away from. Samples that we limited ourselves
+// (disk, window) never lower the model. Timeouts are not congestion.
+//
+// What it does not do: be fair to loss-based flows, recognise policers, or share between lanes;
+// those are the policies that build on this one.
+#include "base/assert.h"
+#include "base/math.h"
+#include "cc/lt_internal.h"
+
+#define INTERVAL_PACKETS   512u
+#define PROBING_PACKETS    128u
+#define INTERVAL_ROUNDS    8u // a slow path need not wait longer for its packets
+#define CRUISE_SPREAD      LH_SECOND
+#define CRUISE_RTTS        6u
+#define DRAIN_ROUNDS_MAX   10u
+#define PROBE_RTT_AFTER    (10 * LH_SECOND)
+#define PROBE_RTT_TIME     (200 * LH_MS)
+#define STARTUP_ROUNDS_MIN 3u   // what jitter does to the queue must be known first
+#define STARTUP_QUEUE      250u // per thousand of a round trip
+#define FLAT_ROUNDS        3u
+#define STARTUP_LOSS       100000u // ppm above the worst round before
+#define UP_ROUNDS          3u      // until growth shows: a round trip, one for the mean, one to act
+#define CASCADE_INTERVALS  3u
+#define EXCESS_INTERVALS   3u
+#define TARGET_DOUBLINGS   4u // startup begins at target / 2^4
+
+// --- Phases --------------------------------------------------------------------------------------
+
+static void enter(struct lh_lt *lt, enum lh_lt_phase phase, lh_ns now)
+{
+    lt->phase_before = lt->phase;
+    lt->phase = phase;
+    lt->phase_start = now;
+    lt->phase_rounds = 0;
+}
+
+static void enter_cruise(struct lh_lt *lt, lh_ns now)
+{
+    lt->spread = lt->spread * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    lt->cruise_time = lt->params->cruise_min + (lt->spread >> 33) % CRUISE_SPREAD;
+    lt->cruise_time = LH_MAX(lt->cruise_time, CRUISE_RTTS * lh_lt_rtt(lt));
+    enter(lt, LH_LT_CRUISE, now);
+}
+
+static void enter_startup(struct lh_lt *lt, lh_ns now)
+{
+    lt->grown_bw = 0;
+    lt->bw_recent = 0;
+    lt->flat_rounds = 0;
+    lt->queue_base = lt->queue_round = LH_MAX(lh_lt_queue_standing(lt), lt->queue_base);
+    enter(lt, LH_LT_STARTUP, now);
+}
+
+// A new cycle: the older half of the filter goes, unless this half has nothing that the path
+// limited.
+static void enter_up(struct lh_lt *lt, lh_ns now)
+{
+    lt->grown_bw = LH_MAX(lt->bw[0], lt->bw[1]);
+    if (lt->bw[1] > 0) {
+        lt->bw[0] = lt->bw[1];
+        lt->bw[1] = 0;
+    }
+    lt->bw_short = UINT64_MAX;
+    lt->inflight_long = UINT64_MAX;
+    lt->grown_intervals = lt->grown_round = 0;
+    lt->queue_base = lh_lt_queue_standing(lt);
+    enter(lt, LH_LT_UP, now);
+}
+
+void lh_lt_init(struct lh_lt *lt,
+                const struct lh_lt_params *params,
+                uint32_t packet_size,
+                const struct lh_cc_limits *limits,
+                lh_ns rtt_hint,
+                lh_ns now)
+{
+    LH_ASSERT(packet_size > 0);
+    *lt = (struct lh_lt){
+        .params = params,
+        .limits = *limits,
+        .packet_size = packet_size,
+        .bw_short = UINT64_MAX,
+        .inflight_long = UINT64_MAX,
+        .rtt_min = rtt_hint,
+        .low_queue_at = now,
+        .spread = now,
+        .interval.queue_min = LH_NEVER,
+    };
+    lh_loss_baseline_init(&lt->loss, params->loss_cap_ppm);
+    lt->initial_rate =
+        lh_muldiv((uint64_t)LT_INITIAL_PACKETS * packet_size, LH_SECOND, lh_lt_rtt(lt));
+    lt->initial_rate = LH_MAX(lt->initial_rate, limits->rate_target >> TARGET_DOUBLINGS);
+    enter(lt, LH_LT_STARTUP, now);
+    lt_refresh(lt);
+}
+
+void lh_lt_set_limits(struct lh_lt *lt, const struct lh_cc_limits *limits, lh_ns now)
+{
+    bool may_go_faster = limits->rate_target == 0 || limits->rate_target > lt->limits.rate_target;
+    bool was_capped = lt->limits.rate_target > 0;
+    lt->limits = *limits;
+    if (was_capped && may_go_faster && lt->phase != LH_LT_STARTUP)
+        enter_startup(lt, now); // the old cap hid what the path can do
+    lt_refresh(lt);
+}
+
+void lh_lt_on_path_change(struct lh_lt *lt, lh_ns now)
+{
+    struct lh_cc_limits limits = lt->limits;
+    lh_lt_init(lt, lt->params, lt->packet_size, &limits, 0, now);
+}
+
+void lh_lt_set_params(struct lh_lt *lt, const struct lh_lt_params *params)
+{
+    lt->params = params;
+    lt->loss.cap = params->loss_cap_ppm;
+    lt->loss.ppm = LH_MIN(lt->loss.ppm, params->loss_cap_ppm);
+    lt_refresh(lt);
+}
+
+void lh_lt_go_on(struct lh_lt *lt, uint64_t rate, lh_ns now)
+{
+    lt->bw[0] = lt->bw[1] = LH_CLAMP(rate, (uint64_t)lt->packet_size, LH_CC_RATE_MAX);
+    lt->bw_short = lt->inflight_long = UINT64_MAX;
+    lt->low_queue_at = now;
+    enter_cruise(lt, now);
+    lt_refresh(lt);
+}
+
+// --- Congestion ----------------------------------------------------------------------------------
+
+static bool is_congested(struct lh_lt *lt, const struct lh_lt_interval *seen)
+{
+    if (seen->ce_packets > 0 || seen->queue_min > lh_lt_queue_cap(lt))
+        return true;
+    if (!lh_loss_is_excess(&lt->loss, seen->packets, seen->lost)) {
+        lt->excess_run = 0;
+        return false;
+    }
+    lt->excess_run++;
+    return seen->queue_min > lh_lt_queue_low(lt) || lt->phase == LH_LT_UP ||
+           (lt->excess_run >= EXCESS_INTERVALS && lh_loss_baseline_is_known(&lt->loss));
+}
+
+static void
+on_congestion(struct lh_lt *lt, const struct lh_lt_interval *seen, uint64_t inflight, lh_ns now)
+{
+    switch (lt->phase) {
+    case LH_LT_STARTUP:
+        if (seen->queue_min > lh_lt_queue_low(lt))
+            enter(lt, LH_LT_DRAIN, now);
+        break;
+    case LH_LT_UP:
+        lt->inflight_long = LH_MAX(inflight, lh_lt_inflight_target(lt) * 7 / 10);
+        enter(lt, LH_LT_DOWN, now);
+        break;
+    case LH_LT_CRUISE:
+    case LH_LT_DOWN: {
+        if (lt->phase_rounds < 2)
+            break; // what is reported now was caused by the phase before
+        uint64_t delivered = seen->rates > 0 ? seen->rate_sum / seen->rates : 0;
+        lt->bw_short = LH_MAX(delivered, lh_lt_bw(lt) * 7 / 10);
+        if (lt->phase == LH_LT_CRUISE && seen->queue_min > lh_lt_queue_cap(lt))
+            enter(lt, LH_LT_DOWN, now);
+        break;
+    }
+    default:
+        break;
+    }
+}
+
+// --- What feedback says --------------------------------------------------------------------------
+
+static void note_rate(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
+{
+    uint64_t rate = feedback->rate_sample;
+    if (lt->phase == LH_LT_STARTUP)
+        lt->bw_recent = LH_MAX(lt->bw_recent, feedback->rate_recent);
+    if (rate == 0)
+        return;
+    bool is_limited = feedback->rate_is_app_limited || feedback->window_limited;
+    if (is_limited)
+        lt->interval.is_limited = true;
+    if (is_limited && rate <= lh_lt_bw(lt))
+        return;
+    lt->interval.rate_sum += rate;
+    lt->interval.rates++;
+    if (lt->phase == LH_LT_STARTUP)
+        lt->bw[1] = LH_MAX(lt->bw[1], rate);
+}
+
+static void startup_round(struct lh_lt *lt, const struct lh_lt_interval *seen, lh_ns now)
+{
+    if (lt_has_reached_target(lt)) {
+        enter(lt, LH_LT_DRAIN, now);
+        return;
+    }
+    if (seen->is_limited || lt->bw[1] == 0)
+        return;
+    lt->queue_base = lh_ns_max(lt->queue_base, lt->queue_round);
+    lt->queue_round = 0;
+    if (lt->bw[1] >= lt->grown_bw / 4 * 5) {
+        lt->grown_bw = lt->bw[1];
+        lt->flat_rounds = 0;
+        if (seen->packets > 0) // there is room on the path: these losses are its own
+            lh_loss_baseline_add(&lt->loss, seen->packets, seen->lost);
+        return;
+    }
+    // A shallow queue shows as losses, not as delay.
+    bool is_lossy = lh_loss_baseline_is_known(&lt->loss) &&
+                    seen->lost > lh_muldiv(seen->packets, lt->loss.high_ppm + STARTUP_LOSS, LH_PPM);
+    if (++lt->flat_rounds >= FLAT_ROUNDS || is_lossy)
+        enter(lt, LH_LT_DRAIN, now);
+}
+
+static void up_interval(struct lh_lt *lt, lh_ns now)
+{
+    if (lt->phase_rounds < 2)
+        return; // what comes back was sent before
+    if (lt->bw[1] >= lt->grown_bw / 100 * 105) {
+        lt->grown_bw = lt->bw[1];
+        lt->grown_round = lt->phase_rounds;
+        if (++lt->grown_intervals >= CASCADE_INTERVALS)
+            enter_startup(lt, now);
+    } else if (lt->phase_rounds >= lt->grown_round + UP_ROUNDS) {
+        enter(lt, LH_LT_DOWN, now);
+    }
+}
+
+// Gives the notes of the interval.
+static uint32_t end_interval(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
+{
+    const struct lh_lt_interval seen = lt->interval;
+    lh_ns now = feedback->now;
+    uint32_t notes = LH_LT_INTERVAL;
+    lt->last = seen;
+    lt->interval = (struct lh_lt_interval){.queue_min = LH_NEVER};
+    bool is_queue_low = seen.queue_min < lh_lt_queue_low(lt);
+    if (is_queue_low)
+        lt->low_queue_at = now;
+    bool is_pushing = lt->phase == LH_LT_UP || lt->phase == LH_LT_DOWN || lt->phase == LH_LT_DRAIN;
+    if (seen.rates > 0 && is_pushing)
+        lt->bw[1] = LH_MAX(lt->bw[1], seen.rate_sum / seen.rates);
+
+    bool is_congested_now = seen.packets > 0 && is_congested(lt, &seen);
+    bool is_quiet = lt->phase == LH_LT_CRUISE || lt->phase == LH_LT_DOWN;
+    if (is_quiet && is_queue_low && seen.packets > 0)
+        lh_loss_baseline_add(&lt->loss, seen.packets, seen.lost);
+    if (is_congested_now)
+        on_congestion(lt, &seen, feedback->inflight, now);
+    if (lt->phase == LH_LT_STARTUP)
+        startup_round(lt, &seen, now);
+    else if (lt->phase == LH_LT_UP)
+        up_interval(lt, now);
+    notes |= is_queue_low ? LH_LT_QUEUE_LOW : 0u;
+    notes |= is_congested_now ? LH_LT_CONGESTED : 0u;
+    return lt->excess_run > 0 ? notes | LH_LT_EXCESS : notes;
+}
+
+// A queue stands that we made: `share` of a round trip, per thousand, above what was there before.
+static bool has_grown_queue(const struct lh_lt *lt, lh_ns least, uint32_t share)
+{
+    least = lh_ns_max(least, 2 * lh_lt_queue_low(lt));
+    least = lh_ns_max(least, lh_muldiv(lh_lt_rtt(lt), share, LH_LT_PERMILLE));
+    return lh_lt_queue_standing(lt) > lt->queue_base + least;
+}
+
+// Phases that end by time, by what is in flight or by the queue do so with any feedback.
+static void step(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
+{
+    lh_ns now = feedback->now, in_phase = lh_ns_since(now, lt->phase_start);
+    switch (lt->phase) {
+    case LH_LT_STARTUP:
+        lt->queue_round = lh_ns_max(lt->queue_round, lh_lt_queue_standing(lt));
+        if (lt->phase_rounds >= STARTUP_ROUNDS_MIN && has_grown_queue(lt, 0, STARTUP_QUEUE))
+            enter(lt, LH_LT_DRAIN, now);
+        break;
+    case LH_LT_DRAIN:
+    case LH_LT_DOWN:
+        if (feedback->inflight <= lh_lt_inflight_target(lt) || lt->phase_rounds >= DRAIN_ROUNDS_MAX)
+            enter_cruise(lt, now);
+        break;
+    case LH_LT_CRUISE:
+        if (in_phase >= lt->cruise_time)
+            enter_up(lt, now);
+        else if (lh_ns_since(now, lt->low_queue_at) > PROBE_RTT_AFTER)
+            enter(lt, LH_LT_PROBE_RTT, now);
+        break;
+    case LH_LT_UP:
+        if (has_grown_queue(lt, lt->params->queue_up_min, lt->params->queue_up_share))
+            enter(lt, LH_LT_DOWN, now);
+        break;
+    case LH_LT_PROBE_RTT:
+        if (in_phase >= LH_MAX(PROBE_RTT_TIME, lh_lt_rtt(lt))) {
+            lt->low_queue_at = now;
+            enter_cruise(lt, now);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+uint32_t lh_lt_on_feedback(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
+{
+    struct lh_lt_interval *interval = &lt->interval;
+    enum lh_lt_phase phase = lt->phase;
+    uint32_t notes = 0;
+    if (feedback->rtt_min > 0)
+        lt->rtt_min = feedback->rtt_min;
+    lt->queue_latest = feedback->queue_delay;
+    lt->queues[lt->queues_count++ % LH_LT_QUEUE_REPORTS] = feedback->queue_delay;
+    interval->queue_min = lh_ns_min(interval->queue_min, feedback->queue_delay);
+    interval->ce_packets += feedback->ce_packets;
+    note_rate(lt, feedback);
+    if (feedback->round_ended) {
+        interval->packets += feedback->round_sent_packets;
+        interval->lost += feedback->round_lost_packets;
+        interval->rounds++;
+        lt->phase_rounds++;
+        uint64_t enough = lt->phase == LH_LT_CRUISE ? INTERVAL_PACKETS : PROBING_PACKETS;
+        if (lt->phase == LH_LT_STARTUP || interval->packets >= enough ||
+            interval->rounds >= INTERVAL_ROUNDS)
+            notes |= end_interval(lt, feedback);
+    }
+    step(lt, feedback);
+    lt_refresh(lt);
+    return lt->phase != phase ? notes | LH_LT_NEW_PHASE : notes;
+}
+
+const char *lh_lt_phase_name(const struct lh_lt *lt)
+{
+    static const char *const names[LH_LT_PHASE_N_] = {
+        [LH_LT_STARTUP] = "startup", [LH_LT_DRAIN] = "drain", [LH_LT_CRUISE] = "cruise",
+        [LH_LT_UP] = "up",           [LH_LT_DOWN] = "down",   [LH_LT_PROBE_RTT] = "probe_rtt",
+    };
+    return names[lt->phase];
+}

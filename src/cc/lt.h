@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// LT, the loss-discounted, model-based core of the controllers: what it does stands in lt.c.
+//
+// A controller embeds `struct lh_lt`, hands every event on, and answers with what the core answers.
+// Policies differ in their parameters (cc_lt.c), and in what they do with the core's notes: a
+// controller may leave the core running as a model alone, answer with a rate and window of its own,
+// and later let the core go on from a given rate (lh_lt_go_on).
+#ifndef LH_CC_LT_H
+#define LH_CC_LT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "cc/cc.h"
+#include "cc/loss_baseline.h"
+
+#define LH_LT_QUEUE_REPORTS 4
+#define LH_LT_PERMILLE      1000u
+
+// What makes one policy differ from another; shares are per thousand unless said.
+struct lh_lt_params {
+    uint32_t loss_cap_ppm; // no more loss than this is taken for the path's own
+    uint32_t margin;       // of the rate that the model says: below 1000, so that queues drain
+    uint32_t gain_up;      // of pacing while asking for more
+    // Congestion: a queue that never fell below max(queue_cap_min, queue_cap_share * rtt_min).
+    lh_ns queue_cap_min;
+    uint32_t queue_cap_share;
+    // `up` ends at a queue of max(queue_up_min, queue_up_share * rtt_min) above what was there.
+    lh_ns queue_up_min;
+    uint32_t queue_up_share;
+    lh_ns cruise_min; // between two probes, and at least six round trips
+};
+
+extern const struct lh_lt_params lh_lt_params_high;
+extern const struct lh_lt_params lh_lt_params_fair; // while alone on the path
+
+enum lh_lt_phase {
+    LH_LT_STARTUP,
+    LH_LT_DRAIN,
+    LH_LT_CRUISE,
+    LH_LT_UP,
+    LH_LT_DOWN,
+    LH_LT_PROBE_RTT,
+    LH_LT_PHASE_N_
+};
+
+// What a feedback amounted to: bits of lh_lt_on_feedback's answer.
+enum lh_lt_note {
+    LH_LT_INTERVAL = 1,   // an interval ended, see `last`
+    LH_LT_CONGESTED = 2,  // and it was a congested one
+    LH_LT_EXCESS = 4,     // and it had more losses than the path's own explain
+    LH_LT_NEW_PHASE = 8,  // `phase` changed; `phase_before` says from where
+    LH_LT_QUEUE_LOW = 16, // the interval saw a low queue at least once
+};
+
+// What has been seen since the last interval ended.
+struct lh_lt_interval {
+    uint64_t packets; // acked or lost
+    uint64_t lost;
+    uint64_t ce_packets;
+    uint64_t rate_sum; // of the samples, for their mean
+    uint64_t rates;
+    lh_ns queue_min;
+    uint32_t rounds;
+    bool is_limited; // by us, not by the path
+};
+
+// The state. Others may read all of it, and write nothing.
+struct lh_lt {
+    const struct lh_lt_params *params;
+    struct lh_cc_limits limits;
+    uint32_t packet_size;
+    enum lh_lt_phase phase, phase_before;
+    lh_ns phase_start;
+    lh_ns cruise_time;
+    uint32_t phase_rounds;
+    uint64_t initial_rate;
+    uint64_t bw[2];           // highest of the last cycle and of this one; 0 = none
+    uint64_t bw_recent;       // startup: highest over a quarter of a round trip
+    uint64_t bw_short;        // bound since the last congestion, UINT64_MAX = none
+    uint64_t inflight_long;   // the same for the window, from congestion in `up`
+    uint64_t grown_bw;        // what bw must exceed to count as growth
+    uint32_t grown_intervals; // up: intervals with growth
+    uint32_t grown_round;     // and when the last of them ended
+    uint32_t flat_rounds;     // startup: rounds without growth
+    uint32_t excess_run;      // intervals on end with excess losses
+    lh_ns rtt_min;            // 0 = unknown
+    lh_ns queue_latest;
+    lh_ns queues[LH_LT_QUEUE_REPORTS]; // of the last reports; their lowest tells a queue from
+                                       // jitter
+    uint64_t queues_count;
+    lh_ns queue_base;  // before we pushed: what jitter and others make
+    lh_ns queue_round; // startup: highest standing queue of this round
+    lh_ns low_queue_at;
+    uint64_t pacing_rate, cwnd; // the answers
+    uint64_t spread;            // a counter that spreads the lengths of cruises
+    struct lh_lt_interval interval, last;
+    struct lh_loss_baseline loss;
+};
+
+// As the functions of struct lh_cc_type; `params` must stay.
+void lh_lt_init(struct lh_lt *lt,
+                const struct lh_lt_params *params,
+                uint32_t packet_size,
+                const struct lh_cc_limits *limits,
+                lh_ns rtt_hint,
+                lh_ns now);
+void lh_lt_set_limits(struct lh_lt *lt, const struct lh_cc_limits *limits, lh_ns now);
+// Gives bits of enum lh_lt_note.
+uint32_t lh_lt_on_feedback(struct lh_lt *lt, const struct lh_cc_feedback *feedback);
+void lh_lt_on_path_change(struct lh_lt *lt, lh_ns now);
+const char *lh_lt_phase_name(const struct lh_lt *lt);
+
+// Another policy takes over the model as it is.
+void lh_lt_set_params(struct lh_lt *lt, const struct lh_lt_params *params);
+// Cruises from now on at what is needed for `rate` bytes/s to arrive: the model starts from it.
+void lh_lt_go_on(struct lh_lt *lt, uint64_t rate, lh_ns now);
+
+// What the model says. Rates are of arrival unless said, in bytes/s.
+uint64_t lh_lt_bw(const struct lh_lt *lt);
+// The rate to send at for `rate` to arrive.
+uint64_t lh_lt_with_loss(const struct lh_lt *lt, uint64_t rate);
+lh_ns lh_lt_rtt(const struct lh_lt *lt);       // never 0
+lh_ns lh_lt_queue_low(const struct lh_lt *lt); // below: no queue worth mentioning
+lh_ns lh_lt_queue_cap(const struct lh_lt *lt); // above, for a whole interval: congestion
+// The lowest of the last few reports: a queue that stands, whatever jitter does.
+lh_ns lh_lt_queue_standing(const struct lh_lt *lt);
+// In flight while everything runs well and nothing queues, bytes.
+uint64_t lh_lt_inflight_target(const struct lh_lt *lt);
+// Pacing within the limits that a person set: at least the minimum, at most the target.
+uint64_t lh_lt_within_limits(const struct lh_lt *lt, uint64_t rate);
+
+#endif
