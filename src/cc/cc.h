@@ -51,6 +51,13 @@ struct lh_cc_feedback {
     bool window_limited; // the receiver's window or an empty queue held us back
 };
 
+// What a controller thinks of the path, for those who watch it. 0: nothing.
+struct lh_cc_view {
+    uint64_t bandwidth;     // bytes/s that the path delivers
+    uint32_t loss_base_ppm; // the path's own loss
+    uint64_t congestions;   // times it found congestion
+};
+
 struct lh_cc_type {
     const char *name; // as `--policy` and traces call it
     size_t size;      // bytes of state, <= LH_CC_STATE_MAX
@@ -70,6 +77,7 @@ struct lh_cc_type {
     uint64_t (*pacing_rate)(const void *state);     // bytes/s, never 0
     uint64_t (*cwnd)(const void *state);            // bytes, at least 4 packets
     const char *(*phase)(const void *state);        // for traces: "startup", "cruise", ...
+    void (*view)(const void *state, struct lh_cc_view *out_view); // NULL: it thinks nothing
 };
 
 // Loss-discounted and model-based (lt.h): `high`, and what `fair` is while it has the path to

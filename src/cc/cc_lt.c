@@ -83,6 +83,11 @@ static const char *phase(const void *state)
     return lh_lt_phase_name(state);
 }
 
+static void view(const void *state, struct lh_cc_view *out_view)
+{
+    lh_lt_view(state, out_view);
+}
+
 // `fair` for a path that is ours alone, and the yardstick of the policies that build on it.
 const struct lh_cc_type lh_cc_lt = {
     .name = "lt",
@@ -96,6 +101,7 @@ const struct lh_cc_type lh_cc_lt = {
     .pacing_rate = pacing_rate,
     .cwnd = cwnd,
     .phase = phase,
+    .view = view,
 };
 
 const struct lh_cc_type lh_cc_high = {
@@ -110,4 +116,5 @@ const struct lh_cc_type lh_cc_high = {
     .pacing_rate = pacing_rate,
     .cwnd = cwnd,
     .phase = phase,
+    .view = view,
 };

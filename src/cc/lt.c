@@ -190,6 +190,7 @@ static bool is_congested(struct lh_lt *lt, const struct lh_lt_interval *seen)
 static void
 on_congestion(struct lh_lt *lt, const struct lh_lt_interval *seen, uint64_t inflight, lh_ns now)
 {
+    lt->congestions++;
     switch (lt->phase) {
     case LH_LT_STARTUP:
         if (seen->queue_min > lh_lt_queue_low(lt))
@@ -380,4 +381,10 @@ const char *lh_lt_phase_name(const struct lh_lt *lt)
         [LH_LT_UP] = "up",           [LH_LT_DOWN] = "down",   [LH_LT_PROBE_RTT] = "probe_rtt",
     };
     return names[lt->phase];
+}
+
+void lh_lt_view(const struct lh_lt *lt, struct lh_cc_view *out_view)
+{
+    *out_view = (struct lh_cc_view){
+        .bandwidth = lh_lt_bw(lt), .loss_base_ppm = lt->loss.ppm, .congestions = lt->congestions};
 }

@@ -78,6 +78,7 @@ struct lh_lt {
     uint64_t initial_rate;
     uint64_t bw[2];           // highest of the last cycle and of this one; 0 = none
     uint64_t bw_recent;       // startup: highest over a quarter of a round trip
+    uint64_t congestions;     // intervals that were congested
     uint64_t bw_short;        // bound since the last congestion, UINT64_MAX = none
     uint64_t inflight_long;   // the same for the window, from congestion in `up`
     uint64_t grown_bw;        // what bw must exceed to count as growth
@@ -111,6 +112,7 @@ void lh_lt_set_limits(struct lh_lt *lt, const struct lh_cc_limits *limits, lh_ns
 uint32_t lh_lt_on_feedback(struct lh_lt *lt, const struct lh_cc_feedback *feedback);
 void lh_lt_on_path_change(struct lh_lt *lt, lh_ns now);
 const char *lh_lt_phase_name(const struct lh_lt *lt);
+void lh_lt_view(const struct lh_lt *lt, struct lh_cc_view *out_view);
 
 // Another policy takes over the model as it is.
 void lh_lt_set_params(struct lh_lt *lt, const struct lh_lt_params *params);

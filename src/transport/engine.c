@@ -84,6 +84,7 @@ void lh_engine_finish(struct lh_transport *transport,
     if (transport->closed)
         return;
     transport->closed = true;
+    lh_engine_trace_event(transport, LH_EVENT_end, &(struct lh_event_end){.failed = code < 0});
     transport->config.events->on_closed(transport->config.user, code, reason, reason_len);
 }
 
@@ -234,6 +235,7 @@ void lh_engine_set_lane_state(struct lh_transport *transport,
     if (lane->state == state)
         return;
     lane->state = state;
+    lh_engine_trace_state(transport, lane);
     transport->config.events->on_lane_state(transport->config.user, lane->id, state);
 }
 
@@ -294,8 +296,10 @@ void lh_transport_set_limits(struct lh_transport *transport,
         struct lh_lane *lane = lh_engine_lane(transport, i);
         if (lane == NULL)
             continue;
+        lane->config.limits = *limits;
         lane->config.cc->set_limits(lane->cc_state, limits, now);
         lh_pacer_set_rate(&lane->pacer, lane->config.cc->pacing_rate(lane->cc_state), now);
+        lh_engine_trace_limits(transport, lane);
     }
 }
 
@@ -440,7 +444,10 @@ static lh_err lane_deadlines(struct lh_transport *transport, struct lh_lane *lan
     struct lh_loss_sink sink = lh_engine_sink(transport);
     if (blocked_probe_at(transport, lane) <= now || keepalive_at(lane) <= now)
         lh_probe_once(&lane->probe, now);
+    uint32_t timeouts = lane->pto_count;
     lh_err err = lh_lane_on_timers(lane, &sink, now);
+    if (lane->pto_count > timeouts)
+        lh_engine_trace_timeout(transport, lane);
     if (err != 0 || lane->silence_at > now)
         return err;
     err = lh_lane_give_up_all(lane, &sink);

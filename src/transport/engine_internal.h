@@ -20,6 +20,8 @@ struct lh_transport {
     struct lh_stream_tx stream_tx;
     struct lh_stream_rx stream_rx;
 
+    const struct lh_trace *trace; // NULL: nobody looks
+
     lh_ns now;           // of the newest call that brought one
     lh_ns last_received; // authenticated, on any lane
     lh_ns udp_since;     // when the first UDP lane was added: blocks leave SSH to it for a while
@@ -59,6 +61,20 @@ void lh_engine_set_lane_state(struct lh_transport *transport,
                               enum lh_lane_state state);
 // Calls on_writable where room appeared for what was refused.
 void lh_engine_notify(struct lh_transport *transport);
+
+// Events (tracing.c). Each does nothing where nobody looks.
+void lh_engine_trace_slow(struct lh_transport *transport, struct lh_lane *lane);
+static inline void lh_engine_trace(struct lh_transport *transport, struct lh_lane *lane)
+{
+    if (transport->trace != NULL)
+        lh_engine_trace_slow(transport, lane); // samples, not more often than asked for
+}
+void lh_engine_trace_event(const struct lh_transport *transport,
+                           enum lh_event_kind kind,
+                           const void *event);
+void lh_engine_trace_state(const struct lh_transport *transport, const struct lh_lane *lane);
+void lh_engine_trace_timeout(struct lh_transport *transport, struct lh_lane *lane);
+void lh_engine_trace_limits(const struct lh_transport *transport, const struct lh_lane *lane);
 
 static inline struct lh_lane *lh_engine_lane(const struct lh_transport *transport, uint8_t id)
 {

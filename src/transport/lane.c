@@ -202,6 +202,7 @@ static void sample(struct lh_lane *lane,
     uint64_t since = 0;
     out->rate_sample = lh_rate_add(&lane->rate, &point, lh_rtt_min(&lane->rtt), &since);
     out->rate_is_app_limited = lane->app_limited_pn > since;
+    lane->stats.delivery_rate = out->rate_sample;
     if (out->rate_sample == 0)
         return;
     out->rate_recent = lh_rate_over(&lane->rate, lh_rtt_min(&lane->rtt) / 4, &since);
@@ -243,6 +244,7 @@ static void tell_controller(struct lh_lane *lane,
     event->acked_bytes = result->acked_bytes;
     event->acked_packets = result->acked_packets;
     event->lost_packets = forgive(lane, result->lost_packets);
+    lane->stats.packets_lost_receiver += result->lost_packets - event->lost_packets;
     event->lost_bytes = result->lost_packets == 0
                             ? 0
                             : result->lost_bytes * event->lost_packets / result->lost_packets;
@@ -309,13 +311,21 @@ lh_err lh_lane_on_feedback(struct lh_lane *lane,
     return 0;
 }
 
+static lh_err give_up(struct lh_lane *lane, uint64_t count, const struct lh_loss_sink *sink)
+{
+    uint64_t before = lane->sent.count_outstanding;
+    lh_err err = lh_loss_give_up(&lane->sent, count, sink);
+    lane->stats.packets_given_up += before - lane->sent.count_outstanding;
+    return err;
+}
+
 static lh_err on_pto(struct lh_lane *lane, const struct lh_loss_sink *sink, lh_ns now)
 {
     lane->pto_count++;
     // Small packets pass and large ones do not: the path's MTU may have fallen.
     if (lane->pto_count == 2)
         lh_probe_black_hole(&lane->probe, now);
-    lh_err err = lh_loss_give_up(&lane->sent, LH_PTO_PACKETS, sink);
+    lh_err err = give_up(lane, LH_PTO_PACKETS, sink);
     lane->free_packets = LH_PTO_PACKETS;
     lane->config.cc->on_timeout(lane->cc_state, now);
     arm_pto(lane, now);
@@ -359,7 +369,7 @@ lh_err lh_lane_give_up_all(struct lh_lane *lane, const struct lh_loss_sink *sink
 {
     lane->pto_at = lane->silence_at = LH_NEVER;
     lane->pto_count = lane->free_packets = 0;
-    return lh_loss_give_up(&lane->sent, UINT64_MAX, sink);
+    return give_up(lane, UINT64_MAX, sink);
 }
 
 void lh_lane_on_path_change(struct lh_lane *lane, lh_ns now)

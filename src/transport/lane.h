@@ -82,6 +82,7 @@ struct lh_lane {
     bool is_blocked; // by its socket or pipe: what it could send sets no deadline
     uint32_t close_sent;
     lh_ns close_at;
+    lh_ns sent_traced_at, received_traced_at;
     struct lh_lane_stats stats; // counters only; the rest is filled on demand
 };
 

@@ -93,8 +93,12 @@ static lh_err on_path_challenge(struct arrival *arrival, const struct lh_frame *
 static lh_err on_path_response(struct arrival *arrival, const struct lh_frame *frame)
 {
     struct lh_lane *lane = arrival->lane;
-    if (lh_path_on_response(&lane->path, frame->token))
+    if (lh_path_on_response(&lane->path, frame->token)) {
         lh_lane_on_path_change(lane, arrival->now);
+        lh_engine_trace_event(
+            arrival->transport, LH_EVENT_path,
+            &(struct lh_event_path){.lane = lane->id, .path = lane->path.current});
+    }
     return 0;
 }
 
@@ -203,5 +207,6 @@ void lh_transport_recv(
     struct arrival arrival = {.transport = transport, .lane = lane, .now = now};
     for (size_t i = 0; i < count && !transport->closed && lane->state != LH_LANE_DEAD; i++)
         on_dgram(&arrival, &dgrams[i]);
+    lh_engine_trace(transport, lane);
     lh_engine_notify(transport);
 }

@@ -34,6 +34,7 @@
 #include "base/time.h"
 #include "cc/cc.h"
 #include "crypto/keys.h"
+#include "transport/trace.h"
 
 struct lh_transport;
 
@@ -195,12 +196,15 @@ struct lh_lane_stats {
     uint64_t packets_received, bytes_received;       // authenticated
     uint64_t block_bytes_sent, block_bytes_received; // content of DATA frames, repetitions included
     uint64_t packets_lost, packets_lost_spurious;
+    uint64_t packets_lost_receiver; // of those lost: dropped by the receiver's own socket
+    uint64_t packets_given_up;      // by a timer or with the lane; not among those lost
     uint64_t retransmitted_bytes;
     uint64_t duplicate_packets, forged_packets; // dropped on receipt
     uint64_t socket_drops, ce_packets;
     uint64_t epoch;
     lh_ns rtt_smoothed, rtt_min, queue_delay;
     uint64_t pacing_rate, cwnd, inflight; // bytes/s, bytes
+    uint64_t delivery_rate;               // newest sample, bytes/s; 0 = none
     uint32_t payload_max;
     const char *cc_phase;
 };
@@ -234,5 +238,21 @@ struct lh_transport_stats {
     bool app_limited;    // nothing to send now
 };
 void lh_transport_stats(const struct lh_transport *transport, struct lh_transport_stats *out_stats);
+
+// What keeps more content from leaving at this moment.
+enum lh_held_by {
+    LH_HELD_BY_NOTHING, // there is content, room and time: whoever drives us has not sent it yet
+    LH_HELD_BY_NETWORK, // the controller's window or pace
+    LH_HELD_BY_POLICY,  // the pace is the target rate
+    LH_HELD_BY_WINDOW,  // the peer grants no more: its memory is full
+    LH_HELD_BY_SOURCE,  // no content is queued
+    LH_HELD_BY_SOCKET,  // the socket or pipe takes nothing now
+    LH_HELD_BY_N_
+};
+enum lh_held_by lh_transport_held_by(const struct lh_transport *transport);
+
+// Events from now on, beginning with `begin` and a `state` for each lane; NULL ends them. `trace`
+// must stay valid until then, or until lh_transport_free.
+void lh_transport_set_trace(struct lh_transport *transport, const struct lh_trace *trace);
 
 #endif

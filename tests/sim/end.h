@@ -8,6 +8,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "transport/transport.h"
 
@@ -45,7 +46,8 @@ struct sim_end {
     const struct sim_plan *plan, *peer_plan;
     uint64_t seed;
     bool is_traced;
-    lh_ns now; // the world's, of the current step
+    FILE *trace_file; // NULL: none
+    lh_ns now;        // the world's, of the current step
 
     uint8_t **sending; // plan->blocks buffers, NULL: not yet, or no longer
     uint32_t next_block, acked_blocks;

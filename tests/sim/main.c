@@ -2,14 +2,15 @@
 //
 // The simulator's command line:
 //
-//   sim SCENARIO [--seed N] [--trace]    one run, told in full: what a failure asks you to repeat
+//   sim SCENARIO [--seed N] [--print]    one run, told in full: what a failure asks you to repeat
+//                [--trace FILE]          its events as JSON lines, for tools/plot-trace
 //   sim random --seed N                  a scenario that the seed makes up
 //   sim --list                           the scenarios
 //   sim --quick | --all                  as a test (TAP), with --seeds K, --seed FIRST, --random K
 //   sim --matrix                         efficiency over round trips and losses; not a test;
 //                                        with --rate MBIT, --seconds S, --from S, --cc NAME,
 //                                        --queue PERMILLE, --burst PACKETS (mean run of losses);
-//                                        --rtt MS and --loss PPM: only these
+//                                        --rtt MS and --loss PPM: only these (--trace: of the last)
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,7 +22,7 @@
 
 struct arguments {
     const char *scenario;
-    const char *cc;
+    const char *cc, *trace;
     bool is_list, is_quick, is_all, is_matrix, is_traced;
     uint64_t seed, seeds, randoms, rate, from, seconds, queue, rtt, loss, burst;
 };
@@ -91,7 +92,8 @@ static void print_scenario(const struct sim_scenario *scenario)
 
 static int run_one(const struct arguments *arguments)
 {
-    struct sim_options options = {.seed = arguments->seed, .is_traced = arguments->is_traced};
+    struct sim_options options = {
+        .seed = arguments->seed, .is_traced = arguments->is_traced, .trace_file = arguments->trace};
     struct sim_scenario made_up = sim_scenario_random(arguments->seed);
     for (size_t i = 0; i <= sim_scenarios_count; i++) {
         const struct sim_scenario *scenario =
@@ -212,6 +214,7 @@ static struct sim_result run_cell(const struct arguments *arguments, uint64_t rt
     };
     struct sim_options options = {.seed = arguments->seed,
                                   .is_traced = arguments->is_traced,
+                                  .trace_file = arguments->trace,
                                   .measure_from = arguments->from * LH_SECOND,
                                   .measure_until = arguments->seconds * LH_SECOND};
     return sim_run(&scenario, &options);
@@ -252,11 +255,12 @@ static int run_matrix(const struct arguments *arguments)
 static int usage(void)
 {
     fprintf(stderr,
-            "usage: sim SCENARIO | random [--seed N] [--trace]\n"
+            "usage: sim SCENARIO | random [--seed N] [--print] [--trace FILE]\n"
             "       sim --list\n"
             "       sim --quick | --all [--seeds K] [--seed FIRST] [--random K]\n"
             "       sim --matrix [--rate MBIT] [--from S] [--seconds S] [--queue PERMILLE]\n"
-            "           [--burst PACKETS] [--cc NAME] [--rtt MS] [--loss PPM]\n");
+            "           [--burst PACKETS] [--cc NAME] [--rtt MS] [--loss PPM]\n"
+            "           [--trace FILE]\n");
     return 2;
 }
 
@@ -269,7 +273,7 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
     } options[] = {
         {"--list", &arguments->is_list, NULL},    {"--quick", &arguments->is_quick, NULL},
         {"--all", &arguments->is_all, NULL},      {"--matrix", &arguments->is_matrix, NULL},
-        {"--trace", &arguments->is_traced, NULL}, {"--seed", NULL, &arguments->seed},
+        {"--print", &arguments->is_traced, NULL}, {"--seed", NULL, &arguments->seed},
         {"--seeds", NULL, &arguments->seeds},     {"--random", NULL, &arguments->randoms},
         {"--from", NULL, &arguments->from},       {"--burst", NULL, &arguments->burst},
         {"--rtt", NULL, &arguments->rtt},         {"--loss", NULL, &arguments->loss},
@@ -289,6 +293,8 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
         }
         if (!is_known && strcmp(argv[i], "--cc") == 0 && i + 1 < argc)
             arguments->cc = argv[++i];
+        else if (!is_known && strcmp(argv[i], "--trace") == 0 && i + 1 < argc)
+            arguments->trace = argv[++i];
         else if (!is_known && argv[i][0] != '-' && arguments->scenario == NULL)
             arguments->scenario = argv[i];
         else if (!is_known)

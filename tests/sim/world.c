@@ -34,6 +34,8 @@
 #define START_TIME     LH_SECOND
 #define SERVER_OFFSET  (3600 * LH_SECOND)
 
+#define SIM_TRACE_INTERVAL (10 * LH_MS)
+
 struct world {
     const struct sim_scenario *scenario;
     const struct sim_options *options;
@@ -56,6 +58,8 @@ struct world {
     uint64_t measured_bytes[2];
     bool is_measuring;
     struct sim_failure failure;
+    FILE *trace_file;
+    struct lh_trace traces[2];
     uint8_t buffer[BATCH_ROOM];
 };
 
@@ -556,6 +560,41 @@ static void measure(struct world *world, struct sim_result *result)
     result->fingerprint = world->fingerprint;
 }
 
+// --- Events to a file ----------------------------------------------------------------------------
+
+static void write_event(void *user, enum lh_event_kind kind, const void *event, lh_ns now)
+{
+    struct sim_end *end = user;
+    char line[LH_EVENT_LINE];
+    lh_ns since = lh_ns_since(lh_ns_since(now, end->clock_offset), START_TIME);
+    size_t len = lh_event_render(kind, event, since, end->name, line, sizeof line);
+    (void)fwrite(line, 1, len, end->trace_file);
+}
+
+static void open_trace(struct world *world)
+{
+    const char *path = world->options->trace_file;
+    if (path == NULL)
+        return;
+    world->trace_file = fopen(path, "we");
+    if (world->trace_file == NULL) {
+        sim_fail(&world->failure, "cannot write %s", path);
+        return;
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        struct sim_end *end = &world->ends[i];
+        end->trace_file = world->trace_file;
+        world->traces[i] = (struct lh_trace){write_event, end, SIM_TRACE_INTERVAL};
+        lh_transport_set_trace(end->transport, &world->traces[i]);
+    }
+}
+
+static void close_trace(struct world *world)
+{
+    if (world->trace_file != NULL && fclose(world->trace_file) != 0)
+        sim_fail(&world->failure, "cannot write %s", world->options->trace_file);
+}
+
 struct sim_result sim_run(const struct sim_scenario *scenario, const struct sim_options *options)
 {
     struct sim_result result = {0};
@@ -563,7 +602,10 @@ struct sim_result sim_run(const struct sim_scenario *scenario, const struct sim_
     LH_ASSERT(world != NULL);
     world_init(world, scenario, options);
     if (!world->failure.is_set)
+        open_trace(world);
+    if (!world->failure.is_set)
         run(world);
+    close_trace(world);
     if (!world->failure.is_set) {
         check_end(world, &result);
         measure(world, &result);

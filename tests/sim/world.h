@@ -51,7 +51,8 @@ struct sim_result {
 
 struct sim_options {
     uint64_t seed;
-    bool is_traced;
+    bool is_traced;                    // printed on standard output
+    const char *trace_file;            // events as JSON lines; NULL: none
     lh_ns measure_from, measure_until; // efficiency over this span instead; ends the run
 };
 
