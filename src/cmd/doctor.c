@@ -21,10 +21,13 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "crypto/aead.h"
 #include "ssh/spawn.h"
+#include "sys/clock.h"
 
 #define SOCKET_BUFFER_WANTED ((uint64_t)4 << 20) // bytes: 32 ms at 1 Gbit/s
 #define SSH_VERSION_WANTED   805                 // KnownHostsCommand
+#define CIPHER_TIME_WANTED   ((lh_ns)1000)       // for 1,400 bytes: about 8 Gbit/s in one thread
 #ifndef UDP_GRO
 #define UDP_GRO 104
 #endif
@@ -263,6 +266,26 @@ static void check_gro(const struct lh_doctor_host *host, struct lh_finding *find
     check_udp_option(UDP_GRO, 1, "UDP_GRO", finding);
 }
 
+// AES-128-GCM is what every session can use; how fast it is here says what one session can reach.
+static void check_cipher(const struct lh_doctor_host *host, struct lh_finding *finding)
+{
+    lh_ns time = LH_NEVER;
+    const struct lh_aead_type *type = lh_aead_fastest(LH_AEAD_AES128_GCM, lh_clock_now, &time);
+    (void)host;
+
+    if (type == NULL) {
+        found(finding, LH_GRADE_FAIL, "no library here does AES-128-GCM");
+        advise(finding, "see whether OpenSSL works: openssl list -cipher-algorithms");
+        return;
+    }
+    finding->grade = time <= CIPHER_TIME_WANTED ? LH_GRADE_OK : LH_GRADE_WARN;
+    (void)snprintf(finding->text, sizeof finding->text, "AES-128-GCM by %s: %llu ns a packet",
+                   type->library, (unsigned long long)time);
+    if (finding->grade != LH_GRADE_OK)
+        advise(finding, "where the processor has AES instructions, a build with libipsec-mb-dev or "
+                        "libgcrypt20-dev is faster");
+}
+
 // Every lhserver binds the port with SO_REUSEADDR; a program without it would shut all of them out.
 static void check_udp_port(const struct lh_doctor_host *host, struct lh_finding *finding)
 {
@@ -324,6 +347,7 @@ const struct lh_check lh_doctor_checks[] = {
     {"confined paths", check_openat2},
     {"UDP send offload", check_gso},
     {"UDP receive offload", check_gro},
+    {"cipher", check_cipher},
     {"receive buffer", check_receive_buffer},
     {"send buffer", check_send_buffer},
     {"sshd", check_sshd},

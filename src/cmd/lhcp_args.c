@@ -128,6 +128,7 @@ set_cipher(void *target, const struct lh_option *option, const char *value, stru
         {"aes256", LHCP_CIPHER_AES256_GCM, NULL},
         {"aes256gcm", LHCP_CIPHER_AES256_GCM, NULL},
         {"chacha20", LHCP_CIPHER_CHACHA20_POLY1305, NULL},
+        {"ocb", LHCP_CIPHER_AES128_OCB, NULL},
         {"aes192", LHCP_CIPHER_AES256_GCM, aes192_notice},
         {"aes192gcm", LHCP_CIPHER_AES256_GCM, aes192_notice},
         {"aes128cfb", LHCP_CIPHER_AES128_GCM, cfb_notice},
@@ -149,7 +150,7 @@ set_cipher(void *target, const struct lh_option *option, const char *value, stru
             add_notice(args, ciphers[i].notice);
         return 0;
     }
-    return usage_error(info, "is none of: aes128, aes256, chacha20 (all authenticated)");
+    return usage_error(info, "is none of: aes128, aes256, chacha20, ocb (all authenticated)");
 }
 
 static lh_err
@@ -268,7 +269,7 @@ static const struct lh_option lhcp_options_table[] = {
     {0, "policy", "POLICY", LH_OPTION_SHOWN, set_policy, OF(policy), .choices = policies,
      .help = "fair, high, or fixed (holds -l whatever happens)"},
     {'c', NULL, "CIPHER", LH_OPTION_SHOWN, set_cipher,
-     .help = "aes128, aes256 (both GCM) or chacha20 for the UDP packets"},
+     .help = "aes128, aes256 (both GCM), chacha20 or ocb for the UDP packets"},
     {0, "udp", "auto|off", LH_OPTION_SHOWN, set_choice, OF(udp), .choices = udps,
      .help = "off: everything over SSH"},
     {0, "udp-host", "HOST", LH_OPTION_SHOWN, set_text, OF(udp_host),

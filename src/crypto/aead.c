@@ -1,249 +1,48 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How it works. A context holds one EVP cipher context whose key schedule is set up once; a packet
-// sets the nonce and nothing else, which is what makes EVP usable per packet (0.7 us against 2 us
-// for 1,400 bytes). GCM and ChaCha20-Poly1305 share all code: EVP gives both the same calls.
-//
-// Opening decrypts before the tag is known, as EVP does; nobody sees those bytes, because the
-// output is zeroed before a failure is returned.
-//
-// Limits (RFC 9001, 6.6 and appendix B, packets of at most 2^14 bytes): one key seals 2^23 packets
-// at most, a session survives 2^52 failed openings with GCM and 2^36 with ChaCha20-Poly1305.
-//
-// The null AEAD copies and appends a constant tag. It serves the SSH lane, which SSH protects, and
-// simulations; checking the constant there finds broken framing, not attackers.
-#include <limits.h>
-#include <stdlib.h>
-#include <string.h>
+// How it works: which implementations there are, and which of them is the fastest here. A suite's
+// first implementation is libcrypto's, which every build has; it is also what the others are
+// compared with before they may be used: byte for byte, in both directions.
+#include "crypto/aead.h"
 
-#include <openssl/evp.h>
+#include <string.h>
 
 #include "base/assert.h"
 #include "base/cleanup.h"
-#include "base/wipe.h"
-#include "crypto/aead.h"
+#include "base/math.h"
+#include "crypto/aead_internal.h"
 
-struct lh_aead_ctx {
-    EVP_CIPHER_CTX *evp; // NULL for the null AEAD
-    bool is_seal;
+#define MEASURE_LEN     1400
+#define MEASURE_PACKETS 8 // in a round
+#define MEASURE_ROUNDS  6 // the best counts: others are interrupted, or warm up
+
+static const struct lh_aead_type *const *const libraries[] = {
+    lh_aead_openssl_types,
+#ifdef LH_HAVE_IPSEC_MB
+    lh_aead_ipsec_types,
+#endif
+#ifdef LH_HAVE_GCRYPT
+    lh_aead_gcrypt_types,
+#endif
 };
 
-static void ctx_free(struct lh_aead_ctx *ctx)
+const struct lh_aead_type *lh_aead_implementation(size_t index)
 {
-    if (ctx == NULL)
-        return;
-    EVP_CIPHER_CTX_free(ctx->evp); // wipes its key schedule
-    free(ctx);
+    for (size_t i = 0; i < LH_ARRAY_LEN(libraries); i++)
+        for (size_t j = 0; libraries[i][j] != NULL; j++)
+            if (index-- == 0)
+                return libraries[i][j];
+    return NULL;
 }
-
-LH_DEFINE_FREEP(struct lh_aead_ctx, ctx_free)
-
-static lh_err
-ctx_new(struct lh_aead_ctx **out_ctx, const char *cipher_name, const uint8_t *key, bool is_seal)
-{
-    LH_CLEANUP(ctx_freep) struct lh_aead_ctx *ctx = calloc(1, sizeof *ctx);
-    if (ctx == NULL)
-        return LH_E_NOMEM;
-    ctx->is_seal = is_seal;
-    if (cipher_name != NULL) {
-        EVP_CIPHER *cipher = EVP_CIPHER_fetch(NULL, cipher_name, NULL);
-        ctx->evp = EVP_CIPHER_CTX_new();
-        bool ready = cipher != NULL && ctx->evp != NULL &&
-                     EVP_CIPHER_get_iv_length(cipher) == LH_AEAD_IV_LEN &&
-                     EVP_CipherInit_ex2(ctx->evp, cipher, key, NULL, is_seal ? 1 : 0, NULL) > 0;
-        EVP_CIPHER_free(cipher); // the context holds its own reference
-        if (!ready)
-            return LH_E_CRYPTO;
-    }
-    *out_ctx = lh_steal(&ctx);
-    return 0;
-}
-
-// Sets the nonce and feeds the authenticated header.
-static bool begin(struct lh_aead_ctx *ctx, const uint8_t *nonce, const uint8_t *aad, size_t aad_len)
-{
-    int done = 0;
-    return EVP_CipherInit_ex2(ctx->evp, NULL, NULL, nonce, -1, NULL) > 0 &&
-           (aad_len == 0 || EVP_CipherUpdate(ctx->evp, NULL, &done, aad, (int)aad_len) > 0);
-}
-
-static bool process(struct lh_aead_ctx *ctx, const uint8_t *in, size_t len, uint8_t *out)
-{
-    int done = 0;
-    return len == 0 ||
-           (EVP_CipherUpdate(ctx->evp, out, &done, in, (int)len) > 0 && (size_t)done == len);
-}
-
-static lh_err evp_seal(struct lh_aead_ctx *ctx,
-                       const uint8_t nonce[LH_AEAD_IV_LEN],
-                       const uint8_t *aad,
-                       size_t aad_len,
-                       const uint8_t *plain,
-                       size_t len,
-                       uint8_t *out)
-{
-    int done = 0;
-    LH_ASSERT(ctx->is_seal);
-    LH_ASSERT(len <= INT_MAX - LH_PACKET_TAG && aad_len <= INT_MAX);
-    if (!begin(ctx, nonce, aad, aad_len) || !process(ctx, plain, len, out) ||
-        EVP_CipherFinal_ex(ctx->evp, out + len, &done) <= 0 ||
-        EVP_CIPHER_CTX_ctrl(ctx->evp, EVP_CTRL_AEAD_GET_TAG, LH_PACKET_TAG, out + len) <= 0)
-        return LH_E_CRYPTO;
-    return 0;
-}
-
-static lh_err evp_open(struct lh_aead_ctx *ctx,
-                       const uint8_t nonce[LH_AEAD_IV_LEN],
-                       const uint8_t *aad,
-                       size_t aad_len,
-                       const uint8_t *sealed,
-                       size_t sealed_len,
-                       uint8_t *out)
-{
-    uint8_t tag[LH_PACKET_TAG];
-    uint8_t nothing[LH_PACKET_TAG]; // EVP wants a place for the final block, which is empty
-    int done = 0;
-    LH_ASSERT(!ctx->is_seal);
-    LH_ASSERT(sealed_len <= INT_MAX && aad_len <= INT_MAX);
-    if (sealed_len < LH_PACKET_TAG)
-        return LH_E_AUTH;
-    size_t len = sealed_len - LH_PACKET_TAG;
-    memcpy(tag, sealed + len, sizeof tag);
-    bool works = begin(ctx, nonce, aad, aad_len) && process(ctx, sealed, len, out) &&
-                 EVP_CIPHER_CTX_ctrl(ctx->evp, EVP_CTRL_AEAD_SET_TAG, LH_PACKET_TAG, tag) > 0;
-    if (!works) {
-        lh_wipe(out, len);
-        return LH_E_CRYPTO;
-    }
-    if (LH_GUARD(AEAD_TAG, EVP_CipherFinal_ex(ctx->evp, nothing, &done) <= 0)) {
-        lh_wipe(out, len);
-        return LH_E_AUTH;
-    }
-    return 0;
-}
-
-static const uint8_t null_tag[LH_PACKET_TAG] = {'l', 'o', 'n', 'g', 'h', 'a', 'u', 'l',
-                                                '-', 'n', 'o', '-', 'a', 'e', 'a', 'd'};
-
-static lh_err null_seal(struct lh_aead_ctx *ctx,
-                        const uint8_t nonce[LH_AEAD_IV_LEN],
-                        const uint8_t *aad,
-                        size_t aad_len,
-                        const uint8_t *plain,
-                        size_t len,
-                        uint8_t *out)
-{
-    (void)nonce, (void)aad, (void)aad_len;
-    LH_ASSERT(ctx->is_seal);
-    if (len > 0)
-        memmove(out, plain, len);
-    memcpy(out + len, null_tag, sizeof null_tag);
-    return 0;
-}
-
-static lh_err null_open(struct lh_aead_ctx *ctx,
-                        const uint8_t nonce[LH_AEAD_IV_LEN],
-                        const uint8_t *aad,
-                        size_t aad_len,
-                        const uint8_t *sealed,
-                        size_t sealed_len,
-                        uint8_t *out)
-{
-    (void)nonce, (void)aad, (void)aad_len;
-    LH_ASSERT(!ctx->is_seal);
-    if (sealed_len < LH_PACKET_TAG)
-        return LH_E_AUTH;
-    size_t len = sealed_len - LH_PACKET_TAG;
-    if (LH_GUARD(NULL_TAG, memcmp(sealed + len, null_tag, sizeof null_tag) != 0)) {
-        memset(out, 0, len);
-        return LH_E_AUTH;
-    }
-    if (len > 0)
-        memmove(out, sealed, len);
-    return 0;
-}
-
-static lh_err null_new(struct lh_aead_ctx **out_ctx, const uint8_t *key, bool is_seal)
-{
-    (void)key;
-    return ctx_new(out_ctx, NULL, NULL, is_seal);
-}
-
-static lh_err aes128_gcm_new(struct lh_aead_ctx **out_ctx, const uint8_t *key, bool is_seal)
-{
-    return ctx_new(out_ctx, "AES-128-GCM", key, is_seal);
-}
-
-static lh_err aes256_gcm_new(struct lh_aead_ctx **out_ctx, const uint8_t *key, bool is_seal)
-{
-    return ctx_new(out_ctx, "AES-256-GCM", key, is_seal);
-}
-
-static lh_err chacha20_new(struct lh_aead_ctx **out_ctx, const uint8_t *key, bool is_seal)
-{
-    return ctx_new(out_ctx, "ChaCha20-Poly1305", key, is_seal);
-}
-
-const struct lh_aead_type lh_aead_null = {
-    .name = "null",
-    .id = LH_AEAD_NULL,
-    .key_len = 16, // derived like the others, so that every lane has the same schedule; not used
-    .seal_limit = UINT64_MAX,
-    .forgery_limit = (uint64_t)1 << 36,
-    .new = null_new,
-    .free = ctx_free,
-    .seal = null_seal,
-    .open = null_open,
-};
-
-const struct lh_aead_type lh_aead_aes128_gcm = {
-    .name = "aes128",
-    .id = LH_AEAD_AES128_GCM,
-    .key_len = 16,
-    .seal_limit = (uint64_t)1 << 23,
-    .forgery_limit = (uint64_t)1 << 52,
-    .new = aes128_gcm_new,
-    .free = ctx_free,
-    .seal = evp_seal,
-    .open = evp_open,
-};
-
-const struct lh_aead_type lh_aead_aes256_gcm = {
-    .name = "aes256",
-    .id = LH_AEAD_AES256_GCM,
-    .key_len = 32,
-    .seal_limit = (uint64_t)1 << 23,
-    .forgery_limit = (uint64_t)1 << 52,
-    .new = aes256_gcm_new,
-    .free = ctx_free,
-    .seal = evp_seal,
-    .open = evp_open,
-};
-
-const struct lh_aead_type lh_aead_chacha20_poly1305 = {
-    .name = "chacha20",
-    .id = LH_AEAD_CHACHA20_POLY1305,
-    .key_len = 32,
-    .seal_limit = (uint64_t)1 << 23,
-    .forgery_limit = (uint64_t)1 << 36,
-    .new = chacha20_new,
-    .free = ctx_free,
-    .seal = evp_seal,
-    .open = evp_open,
-};
-
-static const struct lh_aead_type *const types[] = {
-    &lh_aead_null,
-    &lh_aead_aes128_gcm,
-    &lh_aead_aes256_gcm,
-    &lh_aead_chacha20_poly1305,
-};
 
 const struct lh_aead_type *lh_aead_by_id(uint8_t id)
 {
-    for (size_t i = 0; i < LH_ARRAY_LEN(types); i++)
-        if (types[i]->id == id)
-            return types[i];
+    const struct lh_aead_type *type;
+    if (id == LH_AEAD_NULL)
+        return &lh_aead_null;
+    for (size_t i = 0; (type = lh_aead_implementation(i)) != NULL; i++)
+        if (type->id == id)
+            return type;
     return NULL;
 }
 
@@ -251,11 +50,16 @@ const struct lh_aead_type *lh_aead_by_name(const char *name)
 {
     static const struct {
         const char *spelling; // lower case, without hyphens
-        const struct lh_aead_type *type;
+        uint8_t id;
     } spellings[] = {
-        {"aes128", &lh_aead_aes128_gcm},          {"aes128gcm", &lh_aead_aes128_gcm},
-        {"aes256", &lh_aead_aes256_gcm},          {"aes256gcm", &lh_aead_aes256_gcm},
-        {"chacha20", &lh_aead_chacha20_poly1305}, {"chacha20poly1305", &lh_aead_chacha20_poly1305},
+        {"aes128", LH_AEAD_AES128_GCM},
+        {"aes128gcm", LH_AEAD_AES128_GCM},
+        {"aes256", LH_AEAD_AES256_GCM},
+        {"aes256gcm", LH_AEAD_AES256_GCM},
+        {"chacha20", LH_AEAD_CHACHA20_POLY1305},
+        {"chacha20poly1305", LH_AEAD_CHACHA20_POLY1305},
+        {"ocb", LH_AEAD_AES128_OCB},
+        {"aes128ocb", LH_AEAD_AES128_OCB},
     };
     char plain[24];
     size_t len = 0;
@@ -269,6 +73,108 @@ const struct lh_aead_type *lh_aead_by_name(const char *name)
     plain[len] = '\0';
     for (size_t i = 0; i < LH_ARRAY_LEN(spellings); i++)
         if (strcmp(plain, spellings[i].spelling) == 0)
-            return spellings[i].type;
+            return lh_aead_by_id(spellings[i].id);
     return NULL;
+}
+
+// --- Choosing by measurement ---
+
+static const uint8_t measure_key[LH_AEAD_KEY_MAX] = {1, 2, 3};
+static const uint8_t measure_nonce[LH_AEAD_IV_LEN] = {4, 5, 6};
+static const uint8_t measure_aad[LH_PACKET_HEADER] = {7, 8, 9};
+
+struct measured {
+    const struct lh_aead_type *type;
+    struct lh_aead_ctx *seal, *open;
+};
+
+static void measured_fini(struct measured *measured)
+{
+    measured->type->free(measured->seal);
+    measured->type->free(measured->open);
+}
+
+static bool measured_init(struct measured *measured, const struct lh_aead_type *type)
+{
+    *measured = (struct measured){.type = type};
+    if (type->new (type, &measured->seal, measure_key, true) == 0 &&
+        type->new (type, &measured->open, measure_key, false) == 0)
+        return true;
+    measured_fini(measured);
+    return false;
+}
+
+static bool seal_one(const struct measured *measured, const uint8_t *plain, uint8_t *out)
+{
+    return measured->type->seal(measured->seal, &(struct lh_aead_text){measure_nonce, measure_aad,
+                                                                       sizeof measure_aad, plain,
+                                                                       MEASURE_LEN, out}) == 0;
+}
+
+static bool open_one(const struct measured *measured, const uint8_t *sealed, uint8_t *out)
+{
+    return measured->type->open(measured->open, &(struct lh_aead_text){
+                                                    measure_nonce, measure_aad, sizeof measure_aad,
+                                                    sealed, MEASURE_LEN + LH_PACKET_TAG, out}) == 0;
+}
+
+// Does it seal to the bytes that libcrypto seals to, and open them again?
+static bool agrees(const struct measured *measured, const struct lh_aead_type *reference)
+{
+    static const uint8_t plain[MEASURE_LEN] = {1, 2, 3, 4};
+    uint8_t sealed[MEASURE_LEN + LH_PACKET_TAG], theirs[MEASURE_LEN + LH_PACKET_TAG];
+    uint8_t opened[MEASURE_LEN];
+    struct measured other;
+
+    if (!seal_one(measured, plain, sealed) || !open_one(measured, sealed, opened) ||
+        memcmp(opened, plain, sizeof plain) != 0)
+        return false;
+    if (reference == measured->type)
+        return true;
+    if (!measured_init(&other, reference))
+        return false;
+    bool same = seal_one(&other, plain, theirs) && memcmp(sealed, theirs, sizeof sealed) == 0;
+    measured_fini(&other);
+    return same;
+}
+
+lh_ns lh_aead_packet_time(const struct lh_aead_type *type, lh_ns (*clock)(void))
+{
+    const struct lh_aead_type *reference = lh_aead_by_id(type->id);
+    uint8_t packet[MEASURE_LEN + LH_PACKET_TAG] = {0};
+    struct measured measured;
+    lh_ns best = LH_NEVER;
+
+    LH_ASSERT(reference != NULL);
+    if (!measured_init(&measured, type))
+        return LH_NEVER;
+    int rounds = agrees(&measured, reference) ? MEASURE_ROUNDS : 0;
+    for (int round = 0; round < rounds; round++) {
+        lh_ns began = clock();
+        for (int i = 0; i < MEASURE_PACKETS; i++) {
+            if (!seal_one(&measured, packet, packet) || !open_one(&measured, packet, packet))
+                LH_UNREACHABLE(); // it has just worked
+        }
+        best = lh_ns_min(best, lh_ns_since(clock(), began) / (2 * MEASURE_PACKETS));
+    }
+    measured_fini(&measured);
+    return best;
+}
+
+const struct lh_aead_type *lh_aead_fastest(uint8_t id, lh_ns (*clock)(void), lh_ns *out_time)
+{
+    const struct lh_aead_type *best = NULL, *type;
+    lh_ns best_time = LH_NEVER;
+    for (size_t i = 0; (type = lh_aead_implementation(i)) != NULL; i++) {
+        if (type->id != id)
+            continue;
+        lh_ns time = lh_aead_packet_time(type, clock);
+        if (time < best_time) {
+            best = type;
+            best_time = time;
+        }
+    }
+    if (out_time != NULL)
+        *out_time = best_time;
+    return best;
 }

@@ -89,7 +89,7 @@ static lh_err derive(const struct lh_lane_keys *keys,
     if (err == 0)
         err = expand(keys, master, "lh1 iv", key.iv, sizeof key.iv);
     if (err == 0)
-        err = keys->aead->new (&key.ctx, bytes, keys->is_seal);
+        err = keys->aead->new (keys->aead, &key.ctx, bytes, keys->is_seal);
     lh_wipe(bytes, sizeof bytes);
     if (err == 0)
         *out_key = key;
@@ -206,7 +206,8 @@ lh_err lh_lane_keys_seal(struct lh_lane_keys *keys,
     }
     nonce_of(&keys->current, pn, nonce);
     keys->seal_next = pn + 1;
-    return keys->aead->seal(keys->current.ctx, nonce, aad, aad_len, plain, len, out);
+    return keys->aead->seal(keys->current.ctx,
+                            &(struct lh_aead_text){nonce, aad, aad_len, plain, len, out});
 }
 
 void lh_lane_keys_expire(struct lh_lane_keys *keys, lh_ns now)
@@ -241,7 +242,8 @@ lh_err lh_lane_keys_open(struct lh_lane_keys *keys,
         return LH_E_AUTH;
 
     nonce_of(key, pn, nonce);
-    lh_err err = keys->aead->open(key->ctx, nonce, aad, aad_len, sealed, sealed_len, out);
+    lh_err err = keys->aead->open(
+        key->ctx, &(struct lh_aead_text){nonce, aad, aad_len, sealed, sealed_len, out});
     if (err == 0 && key == &keys->next) {
         err = advance_open(keys, now + 3 * pto);
         if (err != 0)

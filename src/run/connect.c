@@ -21,6 +21,7 @@
 #include "file/digest.h"
 #include "job/code.h"
 #include "lh_version.h"
+#include "run/cipher.h"
 #include "sys/clock.h"
 
 #define ANSWER_TIME    (30 * LH_SECOND) // from the first byte of the server to its whole HELLO
@@ -32,6 +33,7 @@ static struct lh_hello_info make_offer(const struct lhcp_options *options)
         [LHCP_CIPHER_AES128_GCM] = LH_AEAD_AES128_GCM,
         [LHCP_CIPHER_AES256_GCM] = LH_AEAD_AES256_GCM,
         [LHCP_CIPHER_CHACHA20_POLY1305] = LH_AEAD_CHACHA20_POLY1305,
+        [LHCP_CIPHER_AES128_OCB] = LH_AEAD_AES128_OCB,
     };
     static const uint8_t policies[] = {
         [LHCP_POLICY_FAIR] = LH_HELLO_FAIR,
@@ -39,8 +41,6 @@ static struct lh_hello_info make_offer(const struct lhcp_options *options)
         [LHCP_POLICY_FIXED] = LH_HELLO_FIXED,
     };
     struct lh_hello_info offer = {
-        .aeads = {LH_AEAD_AES128_GCM, LH_AEAD_AES256_GCM, LH_AEAD_CHACHA20_POLY1305},
-        .aead_count = 3,
         .digests = {LH_DIGEST_XXH3128},
         .digest_count = 1,
         .lanes_max = 2,
@@ -59,6 +59,8 @@ static struct lh_hello_info make_offer(const struct lhcp_options *options)
     if (options->cipher != LHCP_CIPHER_AUTO) {
         offer.aeads[0] = only[options->cipher];
         offer.aead_count = 1;
+    } else {
+        lh_cipher_offer(&offer);
     }
     (void)snprintf(offer.software, sizeof offer.software, "longhaul %s", LH_VERSION);
     lh_entropy_fill(offer.secret, sizeof offer.secret);

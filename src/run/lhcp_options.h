@@ -62,7 +62,8 @@ enum lhcp_cipher {
     LHCP_CIPHER_AUTO, // the best that both sides have
     LHCP_CIPHER_AES128_GCM,
     LHCP_CIPHER_AES256_GCM,
-    LHCP_CIPHER_CHACHA20_POLY1305
+    LHCP_CIPHER_CHACHA20_POLY1305,
+    LHCP_CIPHER_AES128_OCB
 };
 
 struct lhcp_options {

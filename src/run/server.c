@@ -24,6 +24,7 @@
 #include "file/digest.h"
 #include "file/state.h"
 #include "lh_version.h"
+#include "run/cipher.h"
 #include "run/handshake.h"
 #include "run/session.h"
 #include "sys/clock.h"
@@ -76,8 +77,6 @@ static void learn_who_is_there(struct server *server)
 static struct lh_hello_info make_offer(void)
 {
     struct lh_hello_info offer = {
-        .aeads = {LH_AEAD_AES128_GCM, LH_AEAD_AES256_GCM, LH_AEAD_CHACHA20_POLY1305},
-        .aead_count = 3,
         .digests = {LH_DIGEST_XXH3128},
         .digest_count = 1,
         .lanes_max = 2,
@@ -86,6 +85,7 @@ static struct lh_hello_info make_offer(void)
         .packet_max = LH_PACKET_MAX,
         .receive_budget = LH_MEMORY_DEFAULT,
     };
+    lh_cipher_accept(&offer);
     (void)snprintf(offer.software, sizeof offer.software, "longhaul %s", LH_VERSION);
     lh_entropy_fill(offer.secret, sizeof offer.secret);
     return offer;

@@ -18,6 +18,7 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "run/cipher.h"
 #include "sys/clock.h"
 
 #define DISK_THREADS 2
@@ -189,7 +190,7 @@ static lh_err make_transport(struct lh_session *session,
     struct lh_transport_config transport = {
         .is_client = params->is_client,
         .session_id = params->session_id,
-        .aead = lh_aead_by_id(params->aead),
+        .aead = lh_cipher_fastest(params->aead),
         .master = *config->master,
         .epoch_shift = params->epoch_shift,
         .block_max = ((uint32_t)1 << params->block_log2) + LH_BLOCK_HEADER_MAX,

@@ -245,9 +245,10 @@ static void the_schedule_is_the_documented_one(void **state)
     check_ok(lh_hkdf_expand(next, "lh1 iv\x01\x03", 8, iv, 12));
     iv[4] ^= 5; // packet number 5, epoch 1
     struct lh_aead_ctx *ctx = NULL;
-    check_ok(lh_aead_aes128_gcm.new(&ctx, key, true));
+    check_ok(lh_aead_aes128_gcm.new(&lh_aead_aes128_gcm, &ctx, key, true));
     uint64_t five = 5;
-    check_ok(lh_aead_aes128_gcm.seal(ctx, iv, aad, sizeof aad, (const uint8_t *)&five, 8, sealed));
+    check_ok(lh_aead_aes128_gcm.seal(
+        ctx, &(struct lh_aead_text){iv, aad, sizeof aad, (const uint8_t *)&five, 8, sealed}));
     lh_aead_aes128_gcm.free(ctx);
 
     struct lh_lane_keys keys;

@@ -352,6 +352,7 @@ static void maps_ciphers_to_authenticated_ones(void **state)
         {"-c aes192 a h:b", LHCP_CIPHER_AES256_GCM, 1},
         {"-c aes128cfb a h:b", LHCP_CIPHER_AES128_GCM, 1},
         {"-c chacha20 a h:b", LHCP_CIPHER_CHACHA20_POLY1305, 0},
+        {"-c ocb a h:b", LHCP_CIPHER_AES128_OCB, 0},
         {"-c none a h:b", LHCP_CIPHER_AUTO, 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
