@@ -148,6 +148,24 @@ bool lh_emu_frame_parse(struct lh_emu_frame *frame, uint32_t len)
     return true;
 }
 
+uint8_t lh_emu_frame_ecn(const struct lh_emu_frame *frame)
+{
+    return frame->is_v6 ? frame->data[1] >> 4 & 3 : frame->data[1] & 3;
+}
+
+void lh_emu_frame_set_ecn(struct lh_emu_frame *frame, uint8_t ecn)
+{
+    uint8_t *ip = frame->data;
+
+    if (frame->is_v6) {
+        ip[1] = (uint8_t)((ip[1] & 0xcf) | ecn << 4);
+        return;
+    }
+    ip[1] = (uint8_t)((ip[1] & 0xfc) | ecn);
+    put16(ip + 10, 0);
+    put16(ip + 10, (uint16_t)~fold(sum_bytes(ip, frame->transport_at, 0)));
+}
+
 static uint32_t payload_of(const struct lh_emu_frame *frame, uint32_t index)
 {
     uint32_t before = index * frame->payload_max;

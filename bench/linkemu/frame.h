@@ -44,6 +44,11 @@ bool lh_emu_frame_parse(struct lh_emu_frame *frame, uint32_t len);
 // IP bytes of segment `index` on the wire.
 uint32_t lh_emu_segment_len(const struct lh_emu_frame *frame, uint32_t index);
 
+// The ECN field of the frame's packets; setting it keeps the header's checksum right.
+#define LH_EMU_CE 3
+uint8_t lh_emu_frame_ecn(const struct lh_emu_frame *frame);
+void lh_emu_frame_set_ecn(struct lh_emu_frame *frame, uint8_t ecn);
+
 // Segments that leave together, as one frame where the receiving kernel would have merged them.
 struct lh_emu_merge {
     const struct lh_emu_frame *first;

@@ -21,7 +21,10 @@
 // Jitter is a wandering delay: one random height for every 5 ms, straight lines in between. Real
 // jitter comes from other traffic's queues, which neither reorders nor jumps from packet to packet.
 //
-// Not modelled: bit errors by length, more than one queue, AQM, ECN marks.
+// ECN: whoever waits longer than a threshold is marked, as a shallow step AQM does; packets that
+// the sender handed over as one frame share the mark of the first.
+//
+// Not modelled: bit errors by length, more than one queue, other AQM.
 #include "bench/linkemu/link.h"
 
 #include "base/assert.h"
@@ -30,7 +33,7 @@
 
 #define JITTER_KNOT (5 * LH_MS)
 
-enum purpose { LOSS, BURST, REORDER, DUPLICATE, CORRUPT, CORRUPT_HIDDEN, JITTER };
+enum purpose { LOSS, BURST, REORDER, DUPLICATE, CORRUPT, CORRUPT_HIDDEN, JITTER, CE };
 
 uint64_t lh_emu_random(uint64_t seed, uint32_t purpose, uint64_t index)
 {
@@ -162,6 +165,8 @@ lh_emu_link_offer(struct lh_emu_link *link, uint32_t len, bool is_udp, lh_ns now
     struct lh_emu_verdict verdict = {
         .fate = LH_EMU_DELIVER,
         .reordered = happens(link, REORDER, params->reorder_ppb),
+        .congested = (params->ce_above != 0 && link->free_at > now + params->ce_above) ||
+                     happens(link, CE, params->ce_ppb),
         .duplicated = happens(link, DUPLICATE, params->duplicate_ppb),
         .corrupted = happens(link, CORRUPT, params->corrupt_ppb),
         .corrupted_hidden = is_udp && happens(link, CORRUPT_HIDDEN, params->corrupt_hidden_ppb),

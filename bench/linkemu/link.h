@@ -32,6 +32,9 @@ struct lh_emu_params {
     uint32_t corrupt_ppb;        // one bit flipped; the transport checksum is that of before
     uint32_t corrupt_hidden_ppb; // one bit of a UDP payload flipped, checksum made to fit
     uint32_t hole_bytes;         // larger IP packets vanish (an MTU black hole), 0 = none
+    lh_ns ce_above;              // ECT packets that wait longer in the queue get CE, 0 = none do
+    uint32_t ce_ppb;             // and so many of the others
+    bool ecn_clear;              // the ECN field becomes 0
     bool udp_blocked;
     bool down; // everything vanishes, now
     uint32_t outages_len;
@@ -52,6 +55,7 @@ struct lh_emu_verdict {
     enum lh_emu_fate fate;
     lh_ns due;      // when the packet leaves at the far end
     bool reordered; // due is outside the order of the others
+    bool congested; // to be marked CE where it is ECT
     bool duplicated;
     bool corrupted;
     bool corrupted_hidden;

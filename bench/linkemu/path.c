@@ -86,6 +86,12 @@ static void offer(struct lh_emu_path *path, struct lh_emu_frame *frame, uint32_t
         return;
     path->corrupted += verdict.corrupted;
     path->corrupted_hidden += verdict.corrupted_hidden;
+    if (index == 0 && path->link.params.ecn_clear)
+        lh_emu_frame_set_ecn(frame, 0);
+    if (index == 0 && verdict.congested && lh_emu_frame_ecn(frame) != 0) {
+        lh_emu_frame_set_ecn(frame, LH_EMU_CE);
+        path->marked_ce += frame->segments;
+    }
     path->reordered += verdict.reordered;
     path->duplicated += verdict.duplicated;
     push(path, frame, index, &verdict);

@@ -44,6 +44,7 @@ struct lh_emu_path {
     uint64_t write_errors;
     uint64_t corrupted;
     uint64_t corrupted_hidden;
+    uint64_t marked_ce;
     uint64_t duplicated;
     uint64_t reordered;
     uint64_t frames_in;

@@ -63,9 +63,10 @@ static void write_path(FILE *out,
     write_drops(out, path, from, to);
     fprintf(out,
             "    \"corrupted\": %llu, \"corrupted_hidden\": %llu, \"duplicated\": %llu, "
-            "\"reordered\": %llu,\n",
+            "\"reordered\": %llu, \"marked_ce\": %llu,\n",
             (unsigned long long)path->corrupted, (unsigned long long)path->corrupted_hidden,
-            (unsigned long long)path->duplicated, (unsigned long long)path->reordered);
+            (unsigned long long)path->duplicated, (unsigned long long)path->reordered,
+            (unsigned long long)path->marked_ce);
     fprintf(out, "    \"queue_peak_bytes\": %llu, \"frames_in\": %llu, \"frames_out\": %llu,\n",
             (unsigned long long)path->link.queue_peak, (unsigned long long)path->frames_in,
             (unsigned long long)path->frames_out);

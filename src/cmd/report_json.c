@@ -69,6 +69,7 @@ static void add_figures(json_t *object, const struct lhcp_status *status)
         {"bytes_ssh", status->bytes_ssh},
         {"rate_bits_per_second", status->rate},
         {"rtt_us", status->rtt / LH_US},
+        {"ce_packets", status->ce_packets},
         {"retries", status->retries},
     };
 

@@ -34,6 +34,10 @@
 
 enum lh_role { LH_ROLE_CLIENT = 0, LH_ROLE_SERVER = 1 };
 
+// Feature bits: in force where both sides set them.
+#define LH_FEATURE_ATTACH ((uint64_t)1 << 0) // a lost SSH channel may be replaced (run/attach.h)
+#define LH_FEATURE_ECN    ((uint64_t)1 << 1) // ECN marks are counted (transport/ecn.h)
+
 struct lh_hello_address {
     uint8_t family;    // 4 or 6
     uint8_t bytes[16]; // network order; the first 4 for IPv4
@@ -59,7 +63,7 @@ struct lh_hello_pace {
 struct lh_hello_info {
     uint8_t major_min, major_max; // 0, 0 in an offer: LH_PROTOCOL_MAJOR
     uint8_t minor;
-    uint64_t features; // bits that both ends set are in force; none is defined in version 1.0
+    uint64_t features;                     // LH_FEATURE_*
     uint8_t secret[LH_HELLO_SECRET_LEN];   // fresh random bytes of this side
     uint8_t aeads[LH_HELLO_CHOICES_MAX];   // ids, most wanted first; in the server's HELLO: the one
     uint8_t aead_count;                    // 1 .. LH_HELLO_CHOICES_MAX

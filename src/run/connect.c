@@ -43,6 +43,7 @@ static struct lh_hello_info make_offer(const struct lhcp_options *options)
     struct lh_hello_info offer = {
         .digests = {LH_DIGEST_XXH3128},
         .digest_count = 1,
+        .features = LH_FEATURE_ECN,
         .lanes_max = 2,
         .block_log2_max = options->block_log2,
         .epoch_shift_max = LH_EPOCH_SHIFT,

@@ -99,6 +99,7 @@ void lh_meter_read(struct lh_meter *meter,
         before->bytes_udp + (is_sender ? udp.block_bytes_sent : udp.block_bytes_received);
     out_status->bytes_ssh =
         before->bytes_ssh + (is_sender ? ssh.block_bytes_sent : ssh.block_bytes_received);
+    out_status->ce_packets = before->ce_packets + (is_sender ? udp.ce_reported : udp.ce_packets);
 }
 
 void lh_meter_end_session(struct lh_meter *meter, const struct lhcp_status *last)

@@ -79,6 +79,7 @@ static struct lh_hello_info make_offer(void)
     struct lh_hello_info offer = {
         .digests = {LH_DIGEST_XXH3128},
         .digest_count = 1,
+        .features = LH_FEATURE_ECN,
         .lanes_max = 2,
         .block_log2_max = LH_BLOCK_LOG2_MAX,
         .epoch_shift_max = LH_EPOCH_SHIFT,

@@ -48,13 +48,14 @@ struct lhcp_status {
     // Of this run.
     uint64_t bytes_sent;          // content bytes that crossed the wire, repetitions not counted
     uint64_t bytes_retransmitted; // content bytes that crossed it again
-    uint64_t bytes_udp; // block bytes that this side sent or took over UDP, repetitions included
-    uint64_t bytes_ssh; // and over the SSH lane
-    uint64_t rate;      // content bits/s, over about the last second
-    lh_ns rtt;          // smoothed; 0 = not known
-    uint32_t loss_ppm;  // packets lost of packets sent in the last second, in millionths
-    bool loss_known;    // false: nothing was sent, or on a lane that loses nothing
-    unsigned retries;   // sessions after the first
+    uint64_t bytes_udp;  // block bytes that this side sent or took over UDP, repetitions included
+    uint64_t bytes_ssh;  // and over the SSH lane
+    uint64_t rate;       // content bits/s, over about the last second
+    lh_ns rtt;           // smoothed; 0 = not known
+    uint64_t ce_packets; // marked CE by the path, in the direction of the data, in this run
+    uint32_t loss_ppm;   // packets lost of packets sent in the last second, in millionths
+    bool loss_known;     // false: nothing was sent, or on a lane that loses nothing
+    unsigned retries;    // sessions after the first
 
     const char *name; // file under way, path below the job; NULL = none. Valid during the call only
 };

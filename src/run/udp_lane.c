@@ -355,8 +355,11 @@ static bool push_run(struct lh_udp_lane *lane, lh_ns now)
                                  .segment_size = lane->run.segment_size,
                                  .path = path};
         struct lh_udp_sent sent = {0};
+        struct lh_udp_socket *socket = lane->io->socket(lane);
         if (path == NULL)
             break; // the path is gone: so are the packets
+        if (socket != NULL)
+            lh_udp_set_ecn(socket, lane->run.ecn);
         lh_err err = lane->io->send(lane, &run, &sent);
         lane->run_sent = LH_MIN(lane->run.len, lane->run_sent + sent.segments * run.segment_size);
         if (err == LH_AGAIN) {

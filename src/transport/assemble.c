@@ -36,6 +36,7 @@ struct packet {
     bool tracked;         // expects an acknowledgement
     bool is_repeat;       // made of content that is outstanding already
     bool is_behind_first; // in its batch
+    uint8_t ecn;          // mark of the batch
     bool is_paced;        // the pacer has a quantum for this batch
 };
 
@@ -62,6 +63,8 @@ static size_t seal(struct packet *packet, uint8_t *buffer, size_t len)
         lh_sent_record(&lane->sent, pn)->flags |= LH_SENT_REPEATED;
     if (packet->is_behind_first)
         lh_sent_record(&lane->sent, pn)->flags |= LH_SENT_MIDDLE;
+    if (packet->ecn != LH_ECN_NOT_ECT)
+        lh_sent_record(&lane->sent, pn)->flags |= LH_SENT_ECT;
     lh_lane_on_sent(lane, ip_bytes, packet->tracked, packet->now);
     lane->stats.packets_sent++;
     lane->stats.bytes_sent += total;
@@ -101,12 +104,25 @@ static void write_close(struct packet *packet)
     lane->close_at = packet->now + LH_CLAMP(lh_rtt_smoothed(&lane->rtt), 10 * LH_MS, 200 * LH_MS);
 }
 
+static void write_ecn(struct packet *packet)
+{
+    const struct lh_reporter *reporter = &packet->lane->reporter;
+    const struct lh_frame_ecn frame = {
+        .ect0 = reporter->ect0, .ect1 = reporter->ect1, .ce = reporter->ce};
+
+    if (packet->lane->ecn.state != LH_ECN_OFF && frame.ect0 + frame.ect1 + frame.ce > 0)
+        lh_frame_write_ecn(&packet->writer, &frame);
+}
+
 static void write_feedback(struct packet *packet)
 {
     struct lh_transport *transport = packet->transport;
     struct lh_reporter *reporter = &packet->lane->reporter;
     if (!lh_reporter_is_due(reporter, packet->now))
         return;
+    if (lh_writer_left(&packet->writer) < LH_FRAME_ECN_MAX + LH_REPORTER_ROOM_MIN)
+        return;
+    write_ecn(packet);
     const struct lh_frame_feedback grants = {
         .grant_bytes = lh_block_rx_grant_bytes(&transport->block_rx),
         .grant_block = lh_block_rx_grant_block(&transport->block_rx),
@@ -292,7 +308,10 @@ static size_t build_ping(struct packet *packet, uint8_t *buffer, uint32_t size)
 static bool send_path_frame(struct packet *packet, struct lh_batch *batch)
 {
     struct lh_path *path = &packet->lane->path;
-    bool is_challenge = lh_path_challenge_due(path, PATH_FRAME_LEN, packet->now);
+    uint32_t to = 0;
+    uint64_t token = 0;
+    bool is_challenge = path->response_count == 0 &&
+                        lh_path_challenge_due(path, PATH_FRAME_LEN, packet->now, &to, &token);
     if ((path->response_count == 0 && !is_challenge) || batch->room < PATH_FRAME_LEN ||
         !prepare(packet, batch->buffer, PATH_FRAME_LEN))
         return false;
@@ -301,9 +320,9 @@ static bool send_path_frame(struct packet *packet, struct lh_batch *batch)
         batch->path = response.path;
         lh_frame_write_token(&packet->writer, LH_FRAME_PATH_RESPONSE, response.token);
     } else {
-        batch->path = path->candidate;
-        lh_frame_write_token(&packet->writer, LH_FRAME_PATH_CHALLENGE, path->token);
-        lh_path_challenge_sent(path, PATH_FRAME_LEN, lh_rtt_smoothed(&packet->lane->rtt),
+        batch->path = to;
+        lh_frame_write_token(&packet->writer, LH_FRAME_PATH_CHALLENGE, token);
+        lh_path_challenge_sent(path, to, PATH_FRAME_LEN, lh_rtt_smoothed(&packet->lane->rtt),
                                packet->now);
     }
     batch->len = batch->segment_size = (uint32_t)seal(packet, batch->buffer, LH_FRAME_TOKEN_LEN);
@@ -363,8 +382,11 @@ void lh_transport_send(struct lh_transport *transport,
     struct packet packet = {.transport = transport, .lane = lane, .now = now};
     packet.is_paced = lh_pacer_available(&lane->pacer, now) > 0;
     batch->path = lane->path.current;
+    batch->ecn = LH_ECN_NOT_ECT;
     if (lane->is_udp && !transport->closing && send_path_frame(&packet, batch))
         return;
+    if (lane->state == LH_LANE_UP)
+        batch->ecn = packet.ecn = lh_ecn_mark(&lane->ecn);
     while (batch->segments < batch->segments_max) {
         size_t room = batch->room - batch->len;
         size_t limit = batch->segments == 0 ? LH_MIN((size_t)lh_lane_payload(lane), room)

@@ -228,6 +228,13 @@ void lh_engine_notify(struct lh_transport *transport)
 
 // --- Lanes ---------------------------------------------------------------------------------------
 
+void lh_engine_path_changed(struct lh_transport *transport, struct lh_lane *lane, lh_ns now)
+{
+    lh_lane_on_path_change(lane, now);
+    lh_engine_trace_event(transport, LH_EVENT_path,
+                          &(struct lh_event_path){.lane = lane->id, .path = lane->path.current});
+}
+
 void lh_engine_set_lane_state(struct lh_transport *transport,
                               struct lh_lane *lane,
                               enum lh_lane_state state)
@@ -235,6 +242,8 @@ void lh_engine_set_lane_state(struct lh_transport *transport,
     if (lane->state == state)
         return;
     lane->state = state;
+    if (state == LH_LANE_UP)
+        lh_ecn_on_up(&lane->ecn);
     lh_engine_trace_state(transport, lane);
     transport->config.events->on_lane_state(transport->config.user, lane->id, state);
 }
@@ -444,6 +453,8 @@ static lh_err lane_deadlines(struct lh_transport *transport, struct lh_lane *lan
     struct lh_loss_sink sink = lh_engine_sink(transport);
     if (blocked_probe_at(transport, lane) <= now || keepalive_at(lane) <= now)
         lh_probe_once(&lane->probe, now);
+    if (lh_path_on_deadline(&lane->path, now))
+        lh_engine_path_changed(transport, lane, now);
     uint32_t timeouts = lane->pto_count;
     lh_err err = lh_lane_on_timers(lane, &sink, now);
     if (lane->pto_count > timeouts)
@@ -452,6 +463,7 @@ static lh_err lane_deadlines(struct lh_transport *transport, struct lh_lane *lan
         return err;
     err = lh_lane_give_up_all(lane, &sink);
     lh_probe_start(&lane->probe, now);
+    lh_path_on_silence(&lane->path);
     lh_engine_set_lane_state(transport, lane, LH_LANE_SILENT);
     return err;
 }

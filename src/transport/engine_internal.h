@@ -56,6 +56,8 @@ void lh_engine_finish(struct lh_transport *transport,
                       size_t reason_len);
 // Ends the session for an error < 0 (and does nothing for 0). True where it is over.
 bool lh_engine_check(struct lh_transport *transport, lh_err err);
+// The lane's packets go to another path now.
+void lh_engine_path_changed(struct lh_transport *transport, struct lh_lane *lane, lh_ns now);
 void lh_engine_set_lane_state(struct lh_transport *transport,
                               struct lh_lane *lane,
                               enum lh_lane_state state);

@@ -68,6 +68,7 @@ lh_err lh_lane_new(const struct lh_lane_config *config,
     lh_pacer_set_rate(&lane->pacer, config->cc->pacing_rate(lane->cc_state), now);
     lh_probe_init(&lane->probe, lane->is_udp ? config->payload_max : SSH_PROBE_SIZE, now);
     lh_path_init(&lane->path);
+    lh_ecn_init(&lane->ecn, lane->is_udp && session->has_ecn);
     if (!lane->is_udp || session->is_client)
         lh_path_set(&lane->path, 0, true);
     lane->skip_at = 8 + lh_random_below(random, 56);
@@ -253,7 +254,7 @@ static void tell_controller(struct lh_lane *lane,
     event->rtt_min = lh_rtt_min(&lane->rtt);
     event->rtt_smoothed = lh_rtt_smoothed(&lane->rtt);
     event->queue_delay = lane->rtt.queue_delay;
-    event->ce_packets = lh_sub_sat(feedback->ce, lane->peer_ce);
+    event->ce_packets = lh_ecn_counts(&lane->ecn) ? lh_sub_sat(feedback->ce, lane->peer_ce) : 0;
     event->window_limited = lane->was_window_limited;
     lane->peer_ce = LH_MAX(lane->peer_ce, feedback->ce);
     count_round(lane, result, event);
@@ -297,6 +298,7 @@ lh_err lh_lane_on_feedback(struct lh_lane *lane,
         sample(lane, feedback, result.largest_grew, now, &event);
         lane->state_due = true;
     }
+    lh_ecn_on_acked(&lane->ecn, result.acked_ect);
     if (lane->is_udp)
         err = lh_loss_detect(&lane->loss, &lane->sent, &lane->rtt, now, sink, &result);
     if (err != 0)
@@ -325,6 +327,7 @@ static lh_err on_pto(struct lh_lane *lane, const struct lh_loss_sink *sink, lh_n
     // Small packets pass and large ones do not: the path's MTU may have fallen.
     if (lane->pto_count == 2)
         lh_probe_black_hole(&lane->probe, now);
+    lh_ecn_on_timeout(&lane->ecn);
     lh_err err = give_up(lane, LH_PTO_PACKETS, sink);
     lane->free_packets = LH_PTO_PACKETS;
     lane->config.cc->on_timeout(lane->cc_state, now);
@@ -376,6 +379,8 @@ void lh_lane_on_path_change(struct lh_lane *lane, lh_ns now)
 {
     lane->config.cc->on_path_change(lane->cc_state, now);
     lh_pacer_set_rate(&lane->pacer, lane->config.cc->pacing_rate(lane->cc_state), now);
+    lh_ecn_on_path_change(&lane->ecn);
+    lane->loss.ect_from = lane->sent.next;
     lh_rtt_init(&lane->rtt, lane->rtt.smoothed);
     lane->rate = (struct lh_rate){0};
 }
@@ -390,6 +395,8 @@ void lh_lane_get_stats(const struct lh_lane *lane, struct lh_lane_stats *out_sta
     out_stats->bytes_received = lane->reporter.bytes;
     out_stats->socket_drops = lane->reporter.socket_drops;
     out_stats->ce_packets = lane->reporter.ce;
+    out_stats->ce_reported = lane->ecn.ce;
+    out_stats->ecn = lh_ecn_name(&lane->ecn);
     out_stats->epoch = lane->seal_keys.epoch;
     out_stats->rtt_smoothed = lane->rtt.latest == 0 ? 0 : lane->rtt.smoothed;
     out_stats->rtt_min = lh_rtt_min(&lane->rtt);

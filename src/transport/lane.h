@@ -18,6 +18,7 @@
 #include "cc/pacer.h"
 #include "crypto/keys.h"
 #include "crypto/replay.h"
+#include "transport/ecn.h"
 #include "transport/loss.h"
 #include "transport/path.h"
 #include "transport/probe.h"
@@ -58,6 +59,7 @@ struct lh_lane {
 
     struct lh_probe probe;
     struct lh_path path;
+    struct lh_ecn ecn;
 
     // Timers; LH_NEVER where not armed.
     lh_ns pto_at, silence_at;

@@ -57,6 +57,8 @@ static lh_err ack_one(struct lh_loss *loss,
         result->acked_packets++;
         result->acked_bytes += record->bytes;
     }
+    if ((record->flags & LH_SENT_ECT) != 0 && pn >= loss->ect_from)
+        result->acked_ect++;
     loss->newest_sent_at = LH_MAX(loss->newest_sent_at, record->sent_at);
     lh_sent_settle(sent, pn);
     return tell(sent, record, sink->ctx, sink->acked);

@@ -31,12 +31,14 @@ struct lh_loss {
     lh_ns newest_sent_at;
     uint32_t multiplier; // of RTT/8: 1, 2, 4, 8
     lh_ns multiplier_until;
+    uint64_t ect_from; // packet number from which on marked packets are counted
 };
 
 struct lh_loss_result {
     uint64_t acked_packets, acked_bytes;
     uint64_t lost_packets, lost_bytes;
     uint64_t spurious_packets;
+    uint64_t acked_ect; // packets that left marked ECT(0), from loss->ect_from on
     bool largest_grew;
     struct lh_place_fates fates;
 };

@@ -91,6 +91,15 @@ static bool read_state(struct lh_reader *reader, struct lh_frame *frame)
     return true;
 }
 
+static bool read_ecn(struct lh_reader *reader, struct lh_frame *frame)
+{
+    frame->ecn.ect0 = lh_read_varint(reader);
+    frame->ecn.ect1 = lh_read_varint(reader);
+    frame->ecn.ce = lh_read_varint(reader);
+    return frame->ecn.ect0 <= LH_PN_MAX && frame->ecn.ect1 <= LH_PN_MAX &&
+           frame->ecn.ce <= LH_PN_MAX;
+}
+
 static bool read_nothing(struct lh_reader *reader, struct lh_frame *frame)
 {
     (void)reader;
@@ -99,11 +108,17 @@ static bool read_nothing(struct lh_reader *reader, struct lh_frame *frame)
 }
 
 static bool (*const frame_readers[LH_FRAME_N_])(struct lh_reader *, struct lh_frame *) = {
-    [LH_FRAME_DATA] = read_data,           [LH_FRAME_STREAM] = read_stream,
-    [LH_FRAME_FEEDBACK] = read_feedback,   [LH_FRAME_PING] = read_token,
-    [LH_FRAME_PONG] = read_token,          [LH_FRAME_PATH_CHALLENGE] = read_token,
-    [LH_FRAME_PATH_RESPONSE] = read_token, [LH_FRAME_CLOSE] = read_close,
-    [LH_FRAME_STATE] = read_state,         [LH_FRAME_ACK_NOW] = read_nothing,
+    [LH_FRAME_DATA] = read_data,
+    [LH_FRAME_STREAM] = read_stream,
+    [LH_FRAME_FEEDBACK] = read_feedback,
+    [LH_FRAME_PING] = read_token,
+    [LH_FRAME_PONG] = read_token,
+    [LH_FRAME_PATH_CHALLENGE] = read_token,
+    [LH_FRAME_PATH_RESPONSE] = read_token,
+    [LH_FRAME_CLOSE] = read_close,
+    [LH_FRAME_STATE] = read_state,
+    [LH_FRAME_ACK_NOW] = read_nothing,
+    [LH_FRAME_ECN] = read_ecn,
 };
 
 lh_err lh_frame_read(struct lh_reader *reader, struct lh_frame *out_frame)
@@ -174,4 +189,12 @@ void lh_frame_write_state(struct lh_writer *writer, const struct lh_frame_state 
     lh_write_u8(writer, LH_FRAME_STATE);
     lh_write_u48(writer, frame->floor);
     lh_write_u32(writer, frame->interval_us);
+}
+
+void lh_frame_write_ecn(struct lh_writer *writer, const struct lh_frame_ecn *frame)
+{
+    lh_write_u8(writer, LH_FRAME_ECN);
+    lh_write_varint(writer, frame->ect0);
+    lh_write_varint(writer, frame->ect1);
+    lh_write_varint(writer, frame->ce);
 }

@@ -44,6 +44,7 @@ enum lh_frame_type {
     LH_FRAME_CLOSE = 8,
     LH_FRAME_STATE = 9,
     LH_FRAME_ACK_NOW = 10, // the sender pauses after this packet: report at once
+    LH_FRAME_ECN = 11,     // only where both sides agreed on it (control/hello.h)
     LH_FRAME_N_
 };
 
@@ -93,6 +94,12 @@ struct lh_frame_state {
 };
 #define LH_FRAME_STATE_LEN 11
 
+// Packets of this lane that arrived with each mark, cumulative; goes in front of FEEDBACK.
+struct lh_frame_ecn {
+    uint64_t ect0, ect1, ce;
+};
+#define LH_FRAME_ECN_MAX 31
+
 struct lh_frame {
     enum lh_frame_type type;
     union {
@@ -101,6 +108,7 @@ struct lh_frame {
         struct lh_frame_feedback feedback;
         struct lh_frame_close close;
         struct lh_frame_state state;
+        struct lh_frame_ecn ecn;
         uint64_t token; // PING, PONG, PATH_CHALLENGE, PATH_RESPONSE
     };
 };
@@ -118,5 +126,6 @@ void lh_frame_write_feedback(struct lh_writer *writer, const struct lh_frame_fee
 void lh_frame_write_token(struct lh_writer *writer, enum lh_frame_type type, uint64_t token);
 void lh_frame_write_close(struct lh_writer *writer, const struct lh_frame_close *frame);
 void lh_frame_write_state(struct lh_writer *writer, const struct lh_frame_state *frame);
+void lh_frame_write_ecn(struct lh_writer *writer, const struct lh_frame_ecn *frame);
 
 #endif

@@ -16,7 +16,7 @@ struct arrival {
     struct lh_lane *lane;
     uint32_t path;
     lh_ns now;
-    bool wants_report, at_once;
+    bool wants_report, at_once, is_marked; // is_marked: CE
 };
 
 static lh_err on_data(struct arrival *arrival, const struct lh_frame *frame)
@@ -93,12 +93,8 @@ static lh_err on_path_challenge(struct arrival *arrival, const struct lh_frame *
 static lh_err on_path_response(struct arrival *arrival, const struct lh_frame *frame)
 {
     struct lh_lane *lane = arrival->lane;
-    if (lh_path_on_response(&lane->path, frame->token)) {
-        lh_lane_on_path_change(lane, arrival->now);
-        lh_engine_trace_event(
-            arrival->transport, LH_EVENT_path,
-            &(struct lh_event_path){.lane = lane->id, .path = lane->path.current});
-    }
+    if (lh_path_on_response(&lane->path, frame->token, arrival->now))
+        lh_engine_path_changed(arrival->transport, lane, arrival->now);
     return 0;
 }
 
@@ -122,6 +118,11 @@ static lh_err on_ack_now(struct arrival *arrival, const struct lh_frame *frame)
     return 0;
 }
 
+static lh_err on_ecn(struct arrival *arrival, const struct lh_frame *frame)
+{
+    return lh_ecn_on_counts(&arrival->lane->ecn, &frame->ecn, arrival->lane->sent.next);
+}
+
 static lh_err (*const frame_handlers[LH_FRAME_N_])(struct arrival *, const struct lh_frame *) = {
     [LH_FRAME_DATA] = on_data,
     [LH_FRAME_STREAM] = on_stream,
@@ -133,6 +134,7 @@ static lh_err (*const frame_handlers[LH_FRAME_N_])(struct arrival *, const struc
     [LH_FRAME_CLOSE] = on_close,
     [LH_FRAME_STATE] = on_state,
     [LH_FRAME_ACK_NOW] = on_ack_now,
+    [LH_FRAME_ECN] = on_ecn,
 };
 
 static void on_frames(struct arrival *arrival, const uint8_t *text, size_t len)
@@ -148,8 +150,11 @@ static void on_frames(struct arrival *arrival, const uint8_t *text, size_t len)
         if (lh_engine_check(arrival->transport, err))
             return;
     }
-    if (arrival->wants_report)
-        lh_reporter_want(&arrival->lane->reporter, arrival->at_once, arrival->now);
+    if (!arrival->wants_report)
+        return;
+    lh_reporter_want(&arrival->lane->reporter, arrival->at_once, arrival->now);
+    if (arrival->is_marked)
+        lh_reporter_hurry(&arrival->lane->reporter, arrival->now);
 }
 
 // Something that is not the peer's. Only what had a good header counts towards the forgery limit.
@@ -194,6 +199,7 @@ static void on_dgram(struct arrival *arrival, struct lh_dgram *dgram)
                           arrival->now);
     arrival->path = dgram->path;
     arrival->wants_report = arrival->at_once = false;
+    arrival->is_marked = (dgram->ecn & 3) == 3;
     on_frames(arrival, text, dgram->len - LH_PACKET_HEADER - LH_PACKET_TAG);
 }
 

@@ -23,10 +23,16 @@ void lh_reporter_on_packet(
     reporter->last_at = now;
     if (is_newest)
         reporter->top_at = now;
-    if (ecn == 3) {
-        reporter->ce++;
-        lh_reporter_want(reporter, true, now);
-    }
+    reporter->ect1 += ecn == 1;
+    reporter->ect0 += ecn == 2;
+    reporter->ce += ecn == 3;
+}
+
+void lh_reporter_hurry(struct lh_reporter *reporter, lh_ns now)
+{
+    // A path that marks every packet must not make a report of each.
+    lh_ns at = lh_ns_max(now, reporter->written_at + LH_REPORTER_INTERVAL_MIN);
+    reporter->due = LH_MIN(reporter->due, at);
 }
 
 void lh_reporter_want(struct lh_reporter *reporter, bool at_once, lh_ns now)
@@ -74,12 +80,13 @@ bool lh_reporter_write(struct lh_reporter *reporter,
 {
     uint8_t records[RECORDS_MAX];
     size_t room = LH_MIN(lh_writer_left(writer), sizeof records);
-    if (room < LH_FRAME_FEEDBACK_HEADER_MAX + 2 * LH_REPORT_RECORD_MAX)
+    if (room < LH_REPORTER_ROOM_MIN)
         return false;
     if (reporter->cursor == reporter->end)
         begin(reporter, replay);
     struct lh_frame_feedback frame = *grants;
     frame.number = reporter->number++;
+    reporter->written_at = now;
     frame.top = reporter->end;
     frame.clock_us = now / LH_US;
     frame.top_age_us = us_before(now, reporter->top_at);

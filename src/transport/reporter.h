@@ -6,8 +6,8 @@
 // every eighth covers the whole window that the sender has not settled. What does not fit in one
 // packet continues in the next.
 //
-// When: `interval` after the first packet that wants it; at once after LH_FRAME_ACK_NOW, a newly
-// marked CE, a PING, or LH_REPORTER_PACKETS_MAX packets.
+// When: `interval` after the first packet that wants it; at once after LH_FRAME_ACK_NOW, a PING, or
+// LH_REPORTER_PACKETS_MAX packets; and after a CE mark, LH_REPORTER_INTERVAL_MIN apart.
 #ifndef LH_TRANSPORT_REPORTER_H
 #define LH_TRANSPORT_REPORTER_H
 
@@ -18,6 +18,7 @@
 #include "base/time.h"
 #include "crypto/replay.h"
 #include "transport/packet.h"
+#include "transport/report.h"
 
 #define LH_REPORTER_REPEATS        3
 #define LH_REPORTER_SNAPSHOT       8
@@ -27,12 +28,13 @@
 #define LH_REPORTER_INTERVAL_USUAL (10 * LH_MS) // until the sender says what it wishes
 
 struct lh_reporter {
-    uint64_t packets, bytes, duplicates, ce, socket_drops;
+    uint64_t packets, bytes, duplicates, ect0, ect1, ce, socket_drops;
     lh_ns top_at, last_at;              // arrival of the largest number, of the newest packet
     uint64_t tops[LH_REPORTER_REPEATS]; // where the last reports ended, newest first
     uint64_t floor;                     // the sender settled everything below
     lh_ns interval;
     lh_ns due;           // LH_NEVER: nothing to report
+    lh_ns written_at;    // the last report
     uint64_t unreported; // packets that want a report, since the last one
     uint64_t packets_per_report;
     uint32_t number;      // of the next feedback
@@ -46,6 +48,8 @@ void lh_reporter_on_packet(
     struct lh_reporter *reporter, size_t bytes, bool is_newest, uint8_t ecn, lh_ns now);
 // That packet wants an acknowledgement; `at_once`: now.
 void lh_reporter_want(struct lh_reporter *reporter, bool at_once, lh_ns now);
+// It was marked CE: the sender should know soon.
+void lh_reporter_hurry(struct lh_reporter *reporter, lh_ns now);
 void lh_reporter_on_state(struct lh_reporter *reporter, const struct lh_frame_state *state);
 
 static inline bool lh_reporter_is_due(const struct lh_reporter *reporter, lh_ns now)
@@ -53,8 +57,9 @@ static inline bool lh_reporter_is_due(const struct lh_reporter *reporter, lh_ns 
     return reporter->cursor != reporter->end || reporter->due <= now;
 }
 
-// Writes one FEEDBACK frame where it fits (at least LH_FRAME_FEEDBACK_HEADER_MAX + 2 *
-// LH_REPORT_RECORD_MAX bytes of room); the grants stand in `grants`. True where it did.
+// Writes one FEEDBACK frame where it fits (at least LH_REPORTER_ROOM_MIN bytes of room); the grants
+// stand in `grants`. True where it did.
+#define LH_REPORTER_ROOM_MIN (LH_FRAME_FEEDBACK_HEADER_MAX + 2 * LH_REPORT_RECORD_MAX)
 bool lh_reporter_write(struct lh_reporter *reporter,
                        struct lh_writer *writer,
                        const struct lh_replay *replay,

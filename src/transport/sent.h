@@ -33,10 +33,11 @@ struct lh_content {
 };
 static_assert(sizeof(struct lh_content) == 12, "12 bytes a piece");
 
-#define LH_SENT_BY_TIMER 1 // given up by a timer: a late report is no sign of reordering
-#define LH_SENT_REPEATED 2 // its content was sent again as a precaution
-#define LH_SENT_MIDDLE   4 // behind the first packet of its batch
-#define LH_SENT_LAST     8 // the last of a batch whose packets are all of one size
+#define LH_SENT_BY_TIMER 1  // given up by a timer: a late report is no sign of reordering
+#define LH_SENT_REPEATED 2  // its content was sent again as a precaution
+#define LH_SENT_MIDDLE   4  // behind the first packet of its batch
+#define LH_SENT_LAST     8  // the last of a batch whose packets are all of one size
+#define LH_SENT_ECT      16 // left marked ECT(0)
 
 struct lh_sent_record {
     lh_ns sent_at;

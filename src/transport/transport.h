@@ -78,6 +78,7 @@ struct lh_transport_config {
     uint64_t forgery_limit;          // 0 = the AEAD's
     uint64_t seed;  // all randomness of this end; the peer must not be able to guess it
     lh_ns rtt_hint; // measured during set-up, 0 = unknown
+    bool has_ecn;   // both sides count ECN marks (LH_FEATURE_ECN): UDP packets may carry them
     const struct lh_transport_events *events;
     void *user;
 };
@@ -149,6 +150,7 @@ struct lh_batch {
     uint32_t segment_size; // out: size of every packet but the last, which may be shorter
     uint32_t segments;     // out
     uint32_t path;         // out: where it goes
+    uint8_t ecn;           // out: the mark that all of them must carry: 0 none, 2 ECT(0)
 };
 // Fills `batch` for `lane` with what may be sent at `now`; segments == 0: nothing (more). On the
 // SSH lane every packet is its own segment; the caller frames it by length.
@@ -200,7 +202,9 @@ struct lh_lane_stats {
     uint64_t packets_given_up;      // by a timer or with the lane; not among those lost
     uint64_t retransmitted_bytes;
     uint64_t duplicate_packets, forged_packets; // dropped on receipt
-    uint64_t socket_drops, ce_packets;
+    uint64_t socket_drops, ce_packets;          // ce_packets: marked on their way to us
+    uint64_t ce_reported;                       // marked on their way to the peer, as it says
+    const char *ecn; // "off", "testing", "capable", "failed": of what we send
     uint64_t epoch;
     lh_ns rtt_smoothed, rtt_min, queue_delay;
     uint64_t pacing_rate, cwnd, inflight; // bytes/s, bytes

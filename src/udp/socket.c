@@ -59,8 +59,7 @@ static void set_optional(struct lh_udp_socket *socket, const struct lh_udp_confi
                                       config->sndbuf != 0 ? config->sndbuf : LH_UDP_SNDBUF);
     (void)set_int(socket->fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
     (void)set_int(socket->fd, level, v4 ? IP_RECVTOS : IPV6_RECVTCLASS, 1);
-    if (config->ecn != 0)
-        (void)set_int(socket->fd, level, v4 ? IP_TOS : IPV6_TCLASS, config->ecn);
+    lh_udp_set_ecn(socket, config->ecn);
     if (!config->no_gro)
         socket->stats.gro = set_int(socket->fd, SOL_UDP, UDP_GRO, 1);
     // Setting 0 changes nothing and says whether the kernel knows GSO.
@@ -181,6 +180,17 @@ lh_err lh_udp_connect(struct lh_udp_socket *socket, const struct lh_udp_addr *pe
         return lh_udp_errno_is_broken(errno) ? LH_E_SYS : LH_NONE;
     socket->peer = *peer;
     return LH_OK;
+}
+
+void lh_udp_set_ecn(struct lh_udp_socket *socket, uint8_t ecn)
+{
+    bool v4 = socket->family == AF_INET;
+
+    LH_ASSERT(ecn <= 3);
+    if (socket->ecn == ecn)
+        return;
+    socket->ecn = ecn; // a kernel that refuses would refuse again: validation finds it out
+    (void)set_int(socket->fd, v4 ? IPPROTO_IP : IPPROTO_IPV6, v4 ? IP_TOS : IPV6_TCLASS, ecn);
 }
 
 void lh_udp_set_gso(struct lh_udp_socket *socket, bool on)

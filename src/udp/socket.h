@@ -123,6 +123,8 @@ lh_err lh_udp_send(struct lh_udp_socket *socket,
                    const struct lh_udp_run *run,
                    struct lh_udp_sent *out_sent) LH_MUST_CHECK;
 
+// ECN bits of what is sent from now on. One call of the kernel where they change, none otherwise.
+void lh_udp_set_ecn(struct lh_udp_socket *socket, uint8_t ecn);
 // GSO of this socket: off by config, by the kernel's refusal, or switched here (udp/gso.h).
 void lh_udp_set_gso(struct lh_udp_socket *socket, bool on); // on has no effect where EIO came
 bool lh_udp_gso_is_on(const struct lh_udp_socket *socket);

@@ -15,6 +15,7 @@ struct lh_udp_socket {
     struct lh_udp_addr peer;  // none where unconnected
     bool gso_wanted;          // switched by config and lh_udp_set_gso()
     bool gso_refused;         // EIO latch: never again on this socket
+    uint8_t ecn;              // marks what is sent
     uint32_t drops_seen;      // last SO_RXQ_OVFL value, which wraps
     struct lh_udp_stats stats;
 };

@@ -212,6 +212,7 @@ void sim_end_init(struct sim_end *end, const struct sim_end_config *config, lh_n
         .aead = config->aead,
         .epoch_shift = config->epoch_shift,
         .rtt_hint = config->rtt_hint,
+        .has_ecn = true,
         .block_max = config->block_max,
         .receive_budget = config->receive_budget,
         .seed = content_seed(end, false),

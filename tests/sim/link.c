@@ -62,6 +62,7 @@ push(struct sim_link *link, const uint8_t *data, size_t len, uint32_t path, lh_n
         .data = malloc(len),
         .len = len,
         .path = path,
+        .ecn = link->ecn,
     };
     uint8_t *copy = link->heap[at].data;
     LH_ASSERT(copy != NULL);
@@ -169,11 +170,27 @@ static void deliver(struct sim_link *link, const uint8_t *data, size_t len, uint
     }
 }
 
-void sim_link_send(struct sim_link *link, const uint8_t *data, size_t len, uint32_t path, lh_ns now)
+// The mark that a packet arrives with which enters the queue now.
+static uint8_t mark(struct sim_link *link, uint8_t ecn, lh_ns now)
+{
+    const struct sim_link_config *config = &link->config;
+    bool is_queue_long = config->ce_above > 0 && link->free_at > now + config->ce_above;
+
+    if (config->clears_ecn)
+        return 0;
+    if (ecn != 2 || !(is_queue_long || chance(link, config->ce_ppm)))
+        return ecn;
+    link->marked_ce++;
+    return 3;
+}
+
+void sim_link_send(
+    struct sim_link *link, const uint8_t *data, size_t len, uint32_t path, uint8_t ecn, lh_ns now)
 {
     size_t ip_len = len + link->ip_overhead;
     link->sent++;
     link->sent_bytes += ip_len;
+    link->ecn = mark(link, ecn, now);
     if (link->config.ip_max > 0 && ip_len > link->config.ip_max)
         link->dropped_mtu++;
     else if (is_out(link, now))
@@ -189,6 +206,7 @@ void sim_link_send(struct sim_link *link, const uint8_t *data, size_t len, uint3
 void sim_link_inject(
     struct sim_link *link, const uint8_t *data, size_t len, uint32_t path, lh_ns arrives)
 {
+    link->ecn = 0;
     push(link, data, len, path, arrives);
 }
 

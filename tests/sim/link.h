@@ -28,6 +28,9 @@ struct sim_link_config {
     lh_ns duplicate_delay;
     uint32_t corrupt_ppm; // one bit flipped
     uint32_t ip_max;      // larger datagrams vanish; 0 = none do
+    lh_ns ce_above;       // ECT packets that wait longer in the queue are marked CE; 0 = none are
+    uint32_t ce_ppm;      // and so many of the others
+    bool clears_ecn;      // a router that bleaches the field
     struct {
         lh_ns from, until; // from == until: none
     } outages[SIM_OUTAGES_MAX];
@@ -39,6 +42,7 @@ struct sim_packet {
     uint8_t *data;  // owned
     size_t len;     // UDP payload
     uint32_t path;
+    uint8_t ecn;
 };
 
 struct sim_link {
@@ -51,6 +55,8 @@ struct sim_link {
     lh_ns last_seen;    // a packet
     struct sim_packet *heap;
     size_t count, room;
+    uint8_t ecn; // of what is sent next, as it arrives
+    uint64_t marked_ce;
     uint64_t sent, sent_bytes, dropped_queue, dropped_loss, dropped_mtu, dropped_outage, corrupted,
         duplicated;
 };
@@ -60,9 +66,9 @@ void sim_link_init(struct sim_link *link,
                    uint32_t ip_overhead,
                    uint64_t seed);
 void sim_link_fini(struct sim_link *link);
-// Copies `data`.
+// Copies `data`. `ecn`: mark it leaves with.
 void sim_link_send(
-    struct sim_link *link, const uint8_t *data, size_t len, uint32_t path, lh_ns now);
+    struct sim_link *link, const uint8_t *data, size_t len, uint32_t path, uint8_t ecn, lh_ns now);
 // Puts a packet on the far end by itself: what an attacker does.
 void sim_link_inject(
     struct sim_link *link, const uint8_t *data, size_t len, uint32_t path, lh_ns arrives);

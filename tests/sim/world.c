@@ -96,12 +96,13 @@ note_packet(struct world *world, unsigned i, uint8_t lane, const uint8_t *data, 
     world->fingerprint *= UINT64_C(0x100000001b3);
 }
 
-static void carry(struct world *world, unsigned i, const uint8_t *data, size_t len, uint32_t path)
+static void carry(
+    struct world *world, unsigned i, const uint8_t *data, size_t len, const struct lh_batch *batch)
 {
     if (i == 0) // the client sends to the server's only address
-        sim_link_send(&world->links[0], data, len, world->client_port, world->now);
-    else if (path == world->client_port)
-        sim_link_send(&world->links[1], data, len, 1, world->now);
+        sim_link_send(&world->links[0], data, len, world->client_port, batch->ecn, world->now);
+    else if (batch->path == world->client_port)
+        sim_link_send(&world->links[1], data, len, 1, batch->ecn, world->now);
     else
         world->links[1].dropped_outage++; // the NAT has forgotten that port
 }
@@ -119,7 +120,7 @@ static uint64_t send_udp(struct world *world, unsigned i)
         for (uint32_t n = 0; n < batch.segments; n++) {
             size_t len = LH_MIN(batch.segment_size, batch.len - at);
             note_packet(world, i, SIM_LANE_UDP, batch.buffer + at, len);
-            carry(world, i, batch.buffer + at, len, batch.path);
+            carry(world, i, batch.buffer + at, len, &batch);
             at += len;
         }
         if (at != batch.len)
@@ -173,7 +174,7 @@ static bool receive(struct world *world, unsigned i, uint8_t lane, struct sim_li
         struct sim_packet packet;
         while (count < RECV_BATCH && sim_link_take(from, world->now, &packet)) {
             buffers[count] = packet.data;
-            dgrams[count++] = (struct lh_dgram){packet.data, packet.len, packet.path, 0};
+            dgrams[count++] = (struct lh_dgram){packet.data, packet.len, packet.path, packet.ecn};
         }
         if (count == 0)
             return got_any;
@@ -536,6 +537,16 @@ static void check_end(struct world *world, struct sim_result *result)
                      (unsigned long long)end->idle_wakeups, (unsigned long long)seconds);
         if (world->scenario->no_udp && result->udp[i].packets_received > 0)
             sim_fail(&world->failure, "%s: something came over UDP", end->name);
+        if (i == 0 && world->scenario->ecn != NULL &&
+            strcmp(result->udp[i].ecn, world->scenario->ecn) != 0)
+            sim_fail(&world->failure, "%s: ECN is %s, %s expected", end->name, result->udp[i].ecn,
+                     world->scenario->ecn);
+        if (i == 0 && world->links[0].marked_ce < world->scenario->marked_min)
+            sim_fail(&world->failure, "%s: %llu packets marked CE", end->name,
+                     (unsigned long long)world->links[0].marked_ce);
+        if (i == 0 && result->udp[i].ce_reported < world->scenario->marked_min)
+            sim_fail(&world->failure, "%s: the server reported %llu packets marked CE", end->name,
+                     (unsigned long long)result->udp[i].ce_reported);
         if (world->junk_sent > 100 && result->udp[i].forged_packets == 0)
             sim_fail(&world->failure, "%s: no forged packet was noticed", end->name);
         if (world->options->measure_until == 0)

@@ -35,6 +35,8 @@ struct sim_scenario {
     unsigned overhead_permille; // UDP bytes sent at most, of what content and loss need; 0 = any
     unsigned udp_permille;      // of the content's bytes over UDP at least; 0 = any
     bool no_udp;                // and nothing may arrive over it
+    const char *ecn;            // what the client finds out about ECN upwards; NULL = any
+    uint64_t marked_min;        // packets that the upward link marks CE, at least; 0 = any
 };
 
 struct sim_result {

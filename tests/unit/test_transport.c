@@ -500,6 +500,15 @@ static void an_idle_session_stays_alive_and_a_dead_one_ends_after_120_s(void **s
 
 // --- Paths ---------------------------------------------------------------------------------------
 
+// The NAT has forgotten the client's first port.
+static bool first_path_is_dead(struct pair *pair, int from, uint8_t lane, uint8_t *data, size_t len)
+{
+    (void)lane;
+    (void)data;
+    (void)len;
+    return from != 1 || pair->sending_to != 0;
+}
+
 static void a_peer_that_moves_is_followed_after_it_answered_a_challenge(void **state)
 {
     (void)state;
@@ -511,10 +520,54 @@ static void a_peer_that_moves_is_followed_after_it_answered_a_challenge(void **s
     assert_false(pair_run(&pair, pair_all_done, 200 * LH_MS));
     check_uint(lh_transport_lane_path(pair.ends[1].transport, 1), 0);
     pair.ends[0].path_of_peer = 9;
+    pair.tap = first_path_is_dead;
     assert_true(pair_run(&pair, pair_all_done, 20 * LH_SECOND));
     check_uint(lh_transport_lane_path(pair.ends[1].transport, 1), 9);
     check_uint(lh_transport_lane_path(pair.ends[0].transport, 1), 0);
     pair_fini(&pair);
+}
+
+struct hijack {
+    uint64_t to_copier, in_all; // datagrams of the server
+    bool drops;                 // what the server sends to the copier once it has the lane
+};
+
+static bool count_hijacked(struct pair *pair, int from, uint8_t lane, uint8_t *data, size_t len)
+{
+    struct hijack *hijack = pair->tap_user;
+    (void)lane;
+    (void)data;
+    if (from != 1)
+        return true;
+    hijack->in_all++;
+    if (pair->sending_to != pair->copier)
+        return true;
+    hijack->to_copier++;
+    return !hijack->drops || len == LH_PACKET_HEADER + 9 + LH_PACKET_TAG; // hands challenges on
+}
+
+static void a_copier_that_is_always_faster_does_not_get_the_lane(void **state)
+{
+    (void)state;
+    for (int drops = 0; drops < 2; drops++) {
+        struct hijack hijack = {.drops = drops != 0};
+        struct pair pair;
+        pair_init(&pair, &(struct pair_options){.seed = check_seed(40 + (unsigned)drops)});
+        pair_add_lane(&pair, 1, 10 * LH_MS, RATE_100M);
+        pair.links[1].loss_ppm = 20000;
+        pair.ends[0].blocks_wanted = 3000; // both ways: about 4 s
+        pair.ends[1].blocks_wanted = 3000;
+        assert_false(pair_run(&pair, pair_all_done, 200 * LH_MS));
+        pair.tap = count_hijacked;
+        pair.tap_user = &hijack;
+        pair.copier = 9;
+        assert_true(pair_run(&pair, pair_all_done, 30 * LH_SECOND));
+        check_uint(lh_transport_lane_path(pair.ends[1].transport, 1), 0);
+        // Challenges, and what goes there by a rare mistake that is found out a round trip later.
+        assert_true(hijack.to_copier > 0);
+        assert_true(hijack.to_copier * 100 < hijack.in_all);
+        pair_fini(&pair);
+    }
 }
 
 static bool
@@ -635,6 +688,7 @@ int main(void)
         cmocka_unit_test(fates_tell_by_place_what_became_of_a_batch),
         cmocka_unit_test(an_idle_session_stays_alive_and_a_dead_one_ends_after_120_s),
         cmocka_unit_test(a_peer_that_moves_is_followed_after_it_answered_a_challenge),
+        cmocka_unit_test(a_copier_that_is_always_faster_does_not_get_the_lane),
         cmocka_unit_test(a_path_that_does_not_answer_gets_little_and_never_the_lane),
         cmocka_unit_test(a_client_with_two_candidate_addresses_takes_the_one_that_answers),
         cmocka_unit_test(a_small_path_mtu_is_found),

@@ -69,6 +69,7 @@ static void write_all(struct lh_writer *writer)
     lh_frame_write_close(writer, &(struct lh_frame_close){9, content, 7});
     lh_frame_write_state(writer, &(struct lh_frame_state){500, 12000});
     lh_write_u8(writer, LH_FRAME_ACK_NOW);
+    lh_frame_write_ecn(writer, &(struct lh_frame_ecn){300, 1, LH_PN_MAX});
 }
 
 static void every_frame_survives_the_round_trip(void **state)
@@ -103,6 +104,10 @@ static void every_frame_survives_the_round_trip(void **state)
         } else if (type == LH_FRAME_STATE) {
             check_uint(frame.state.floor, 500);
             check_uint(frame.state.interval_us, 12000);
+        } else if (type == LH_FRAME_ECN) {
+            check_uint(frame.ecn.ect0, 300);
+            check_uint(frame.ecn.ect1, 1);
+            check_uint(frame.ecn.ce, LH_PN_MAX);
         }
     }
     check_err(lh_frame_read(&reader, &frame), LH_EOF);

@@ -294,23 +294,77 @@ static void a_new_path_needs_the_token_and_gets_three_times_what_it_sent(void **
     lh_path_on_echo(&path);
     assert_true(lh_path_allowance(&path) == UINT64_MAX);
     // Another path: an old packet from there changes nothing, a newest one makes it the candidate.
+    uint32_t to;
+    uint64_t token;
     lh_path_on_packet(&path, 5, false, 10, &random, 0);
-    assert_false(lh_path_challenge_due(&path, 40, LH_SECOND));
+    assert_false(lh_path_challenge_due(&path, 40, LH_SECOND, &to, &token));
     lh_path_on_packet(&path, 5, true, 10, &random, 0);
-    assert_false(lh_path_challenge_due(&path, 40, 0)); // 10 bytes came, 30 may go
+    // The path that we have is asked first, at any length.
+    assert_true(lh_path_challenge_due(&path, 40, 0, &to, &token));
+    check_uint(to, 4);
+    lh_path_challenge_sent(&path, to, 40, 10 * LH_MS, 0);
+    assert_false(lh_path_challenge_due(&path, 40, 0, &to, &token)); // 10 bytes came, 30 may go
     lh_path_on_packet(&path, 5, true, 10, &random, 0);
-    assert_true(lh_path_challenge_due(&path, 40, LH_SECOND));
-    lh_path_challenge_sent(&path, 40, 10 * LH_MS, LH_SECOND);
-    assert_false(lh_path_challenge_due(&path, 40, 2 * LH_SECOND)); // 60 less 40 is too little
-    assert_false(lh_path_on_response(&path, path.token + 1));
+    path.old.next_at = LH_NEVER;
+    assert_true(lh_path_challenge_due(&path, 40, LH_SECOND, &to, &token));
+    check_uint(to, 5);
+    lh_path_challenge_sent(&path, to, 40, 10 * LH_MS, LH_SECOND);
+    // 60 less 40 is too little.
+    assert_false(lh_path_challenge_due(&path, 40, 2 * LH_SECOND, &to, &token));
+    assert_false(lh_path_on_response(&path, token + 1, LH_SECOND));
     check_uint(path.current, 4);
-    assert_true(lh_path_on_response(&path, path.token));
+    assert_true(lh_path_on_response(&path, token, LH_SECOND));
     check_uint(path.current, 5);
     assert_true(path.validated);
     lh_random_fini(&random);
 }
 
 // --- Probe ---------------------------------------------------------------------------------------
+
+// Asks both paths at once; gives their tokens.
+static void ask_both(struct lh_path *path, lh_ns now, uint64_t *out_old, uint64_t *out_new)
+{
+    uint32_t to;
+    assert_true(lh_path_challenge_due(path, 40, now, &to, out_old));
+    check_uint(to, 4);
+    lh_path_challenge_sent(path, to, 40, 10 * LH_MS, now);
+    assert_true(lh_path_challenge_due(path, 40, now, &to, out_new));
+    check_uint(to, 5);
+    lh_path_challenge_sent(path, to, 40, 10 * LH_MS, now);
+}
+
+static void a_path_that_still_answers_is_kept_and_the_other_refused(void **state)
+{
+    (void)state;
+    struct lh_random random = {0};
+    uint64_t old = 0, new = 0;
+    check_ok(lh_random_init(&random, 5));
+    // When the answer of the old path comes: before the candidate's, before the move, after it.
+    for (int when = 0; when < 3; when++) {
+        struct lh_path path;
+        lh_path_init(&path);
+        lh_path_set(&path, 4, true);
+        lh_path_on_packet(&path, 5, true, 1000, &random, LH_SECOND);
+        ask_both(&path, LH_SECOND, &old, &new);
+        if (when > 0)
+            assert_false(lh_path_on_response(&path, new, LH_SECOND + 10 * LH_MS));
+        if (when == 2) {
+            assert_false(lh_path_on_deadline(&path, LH_SECOND + 19 * LH_MS));
+            assert_true(lh_path_on_deadline(&path, LH_SECOND + 20 * LH_MS));
+            check_uint(path.current, 5);
+        }
+        check_int(lh_path_on_response(&path, old, LH_SECOND + 30 * LH_MS), when == 2);
+        check_uint(path.current, 4);
+        assert_true(lh_path_deadline(&path) == LH_NEVER);
+        // A copier has to wait; who comes when the path is silent has not.
+        lh_path_on_packet(&path, 5, true, 1000, &random, 2 * LH_SECOND);
+        assert_true(lh_path_deadline(&path) == LH_NEVER);
+        lh_path_on_silence(&path);
+        lh_path_on_packet(&path, 5, true, 1000, &random, 2 * LH_SECOND);
+        assert_true(lh_path_deadline(&path) == 2 * LH_SECOND);
+    }
+    lh_random_fini(&random);
+}
 
 static void only_an_echo_of_our_token_counts(void **state)
 {
@@ -437,6 +491,7 @@ int main(void)
         cmocka_unit_test(the_stream_survives_any_order),
         cmocka_unit_test(the_stream_window_is_kept_on_both_sides),
         cmocka_unit_test(a_new_path_needs_the_token_and_gets_three_times_what_it_sent),
+        cmocka_unit_test(a_path_that_still_answers_is_kept_and_the_other_refused),
         cmocka_unit_test(only_an_echo_of_our_token_counts),
         cmocka_unit_test(unanswered_probes_slow_down),
         cmocka_unit_test(random_numbers_follow_from_the_seed_and_differ_otherwise),

@@ -229,6 +229,13 @@ static void transmit(struct pair *pair, int from, uint8_t lane, const uint8_t *d
             .data = malloc(len),
         };
         memcpy(packet.data, copy, len);
+        if (from == 0 && pair->copier != 0 && lane != LH_LANE_SSH) {
+            struct pair_packet theirs = packet;
+            theirs.path = pair->copier;
+            theirs.data = malloc(len);
+            memcpy(theirs.data, copy, len);
+            heap_push(pair, theirs);
+        }
         if (chance(pair, link->corrupt_ppm))
             packet.data[lh_prng_below(&pair->prng, len)] ^= 1 << lh_prng_below(&pair->prng, 8);
         heap_push(pair, packet);
@@ -247,6 +254,7 @@ static void flush(struct pair *pair, int index)
             lh_transport_send(pair->ends[index].transport, lane, &batch, pair->now);
             if (batch.segments == 0)
                 break;
+            pair->sending_to = batch.path;
             for (size_t at = 0; at < batch.len; at += batch.segment_size) {
                 if (at > 0 && chance(pair, pair->links[lane].behind_first_ppm))
                     continue;

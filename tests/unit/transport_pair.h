@@ -70,6 +70,10 @@ struct pair {
     // Sees each datagram before it is sent; may change it; false drops it.
     bool (*tap)(struct pair *pair, int from, uint8_t lane, uint8_t *data, size_t len);
     void *tap_user;
+    uint32_t sending_to; // path that the datagram which the tap sees goes to
+    // Somebody between the ends who is faster: a copy of each datagram of the client comes from
+    // this path, ahead of the datagram itself. 0 = nobody. Hands on what the server sends there.
+    uint32_t copier;
 };
 
 struct pair_options {
