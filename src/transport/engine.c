@@ -497,9 +497,9 @@ lh_err lh_transport_send_block(struct lh_transport *transport,
     return lh_block_tx_push(&transport->block_tx, data, (uint32_t)len, out_block);
 }
 
-// Grants moved: tells the peer now, on the lane that it was heard on last. (A lane may be up for us
-// and silent for the peer, which then sends on another one.)
-static void tell_grants(struct lh_transport *transport)
+// Grants moved: tells the peer, now or with the next report, on the lane that it was heard on last.
+// (A lane may be up for us and silent for the peer, which then sends on another one.)
+static void tell_grants(struct lh_transport *transport, bool at_once)
 {
     struct lh_lane *best = NULL;
     for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
@@ -509,7 +509,7 @@ static void tell_grants(struct lh_transport *transport)
             best = lane;
     }
     if (best != NULL)
-        lh_reporter_want(&best->reporter, true, transport->now);
+        lh_reporter_want(&best->reporter, at_once, transport->now);
 }
 
 void lh_transport_block_release(struct lh_transport *transport, uint32_t block)
@@ -520,9 +520,12 @@ void lh_transport_block_release(struct lh_transport *transport, uint32_t block)
     uint64_t news = lh_block_rx_grant_bytes(rx) - transport->told_grant_bytes;
     uint64_t left = lh_sub_sat(transport->told_grant_bytes, rx->charged);
     uint64_t numbers_left = lh_sub_sat(transport->told_grant_block, rx->end);
-    if (news >= rx->budget / 8 || left < 2 * ((uint64_t)rx->block_max + LH_BLOCK_CHARGE) ||
+    uint64_t largest = (uint64_t)rx->block_max + LH_BLOCK_CHARGE;
+    if (news >= rx->budget / 8 || (left < 2 * largest && news >= largest) ||
         numbers_left < LH_BLOCK_SPAN_MAX / 8)
-        tell_grants(transport);
+        tell_grants(transport, true);
+    else if (left < 2 * largest)
+        tell_grants(transport, false);
 }
 
 lh_err lh_transport_stream_write(struct lh_transport *transport, const void *data, size_t len)
@@ -538,7 +541,7 @@ void lh_transport_stream_consumed(struct lh_transport *transport, size_t len)
     lh_stream_rx_consumed(&transport->stream_rx, len);
     if (lh_stream_rx_grant(&transport->stream_rx) - transport->told_grant_stream >=
         LH_STREAM_WINDOW / 4)
-        tell_grants(transport);
+        tell_grants(transport, true);
 }
 
 bool lh_transport_is_flushed(const struct lh_transport *transport)

@@ -152,7 +152,7 @@ static void on_lane_state(void *user, uint8_t lane, enum lh_lane_state state)
 {
     static const char *const names[] = {"idle", "up", "silent", "dead"};
     struct sim_end *end = user;
-    if (lane < 2)
+    if (lane < SIM_LANES_MAX)
         end->lane_state[lane] = state;
     if (end->is_traced)
         printf("# %10.3f ms %s: lane %u is %s\n", (double)end->now / 1e6, end->name, lane,
@@ -198,10 +198,12 @@ static void add_lanes(struct sim_end *end, const struct sim_end_config *config, 
     };
     if (config->has_ssh && lh_transport_add_lane(end->transport, &ssh, now) != 0)
         sim_fail(end->failure, "%s: no SSH lane", end->name);
-    if (config->has_udp && lh_transport_add_lane(end->transport, &udp, now) != 0)
-        sim_fail(end->failure, "%s: no UDP lane", end->name);
-    if (config->has_udp && end->is_client)
-        lh_transport_set_lane_path(end->transport, SIM_LANE_UDP, 1); // the server's address
+    for (; udp.lane < SIM_LANE_UDP + config->udp_lanes; udp.lane++) {
+        if (lh_transport_add_lane(end->transport, &udp, now) != 0)
+            sim_fail(end->failure, "%s: no UDP lane %u", end->name, udp.lane);
+        if (end->is_client)
+            lh_transport_set_lane_path(end->transport, udp.lane, 1); // the server's address
+    }
 }
 
 void sim_end_init(struct sim_end *end, const struct sim_end_config *config, lh_ns now)

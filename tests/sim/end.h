@@ -12,7 +12,8 @@
 
 #include "transport/transport.h"
 
-#define SIM_LANE_UDP 1
+#define SIM_LANE_UDP  1 // the first of them
+#define SIM_LANES_MAX 4 // SSH and three of UDP
 
 // What one end does.
 struct sim_plan {
@@ -63,10 +64,10 @@ struct sim_end {
 
     bool is_closed;
     int close_code;
-    enum lh_lane_state lane_state[2];
-    uint64_t pn_next[2]; // lowest packet number that may leave
+    enum lh_lane_state lane_state[SIM_LANES_MAX];
+    uint64_t pn_next[SIM_LANES_MAX]; // lowest packet number that may leave
     uint64_t packets_out, packets_in, wakeups, idle_wakeups;
-    uint64_t sealed_bytes[2];
+    uint64_t sealed_bytes[SIM_LANES_MAX];
 };
 
 // What both ends are made from.
@@ -79,7 +80,8 @@ struct sim_end_config {
     uint64_t receive_budget;
     uint8_t epoch_shift;
     lh_ns rtt_hint; // what the set-up over SSH would have measured
-    bool has_udp, has_ssh;
+    unsigned udp_lanes;
+    bool has_ssh;
 };
 
 void sim_end_init(struct sim_end *end, const struct sim_end_config *config, lh_ns now);

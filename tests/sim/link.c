@@ -9,6 +9,7 @@
 
 #define PPM         1000000u
 #define FULL_PACKET 1500
+#define ZEROS_MIN   64
 
 void sim_link_init(struct sim_link *link,
                    const struct sim_link_config *config,
@@ -45,7 +46,35 @@ static void swap(struct sim_packet *a, struct sim_packet *b)
     *b = kept;
 }
 
-// Gives the copy, so that it can be damaged.
+// Content that is zeros, in packets that are not encrypted, takes no memory while it is under way:
+// that is what lets a long fat path fit into a small machine. Gives the length of the run that ends
+// where the tag begins; 0 where it is short.
+static size_t zeros_of(const uint8_t *data, size_t len)
+{
+    size_t end = len > SIM_TAIL ? len - SIM_TAIL : 0, at = end;
+    uint64_t word;
+    while (at >= sizeof word) {
+        memcpy(&word, data + at - sizeof word, sizeof word);
+        if (word != 0)
+            break;
+        at -= sizeof word;
+    }
+    return end - at >= ZEROS_MIN ? end - at : 0;
+}
+
+static void expand(struct sim_packet *packet)
+{
+    size_t head = packet->len - packet->zeros - SIM_TAIL;
+    uint8_t *whole = calloc(1, packet->len);
+    LH_ASSERT(whole != NULL);
+    memcpy(whole, packet->data, head);
+    memcpy(whole + head + packet->zeros, packet->data + head, SIM_TAIL);
+    free(packet->data);
+    packet->data = whole;
+    packet->zeros = 0;
+}
+
+// Gives the copy, so that it can be damaged; `len - zeros` bytes of it.
 static uint8_t *
 push(struct sim_link *link, const uint8_t *data, size_t len, uint32_t path, lh_ns arrives)
 {
@@ -55,18 +84,24 @@ push(struct sim_link *link, const uint8_t *data, size_t len, uint32_t path, lh_n
         link->heap = realloc(link->heap, link->room * sizeof *link->heap);
         LH_ASSERT(link->heap != NULL);
     }
-    size_t at = link->count++;
+    size_t at = link->count++, zeros = zeros_of(data, len);
     link->heap[at] = (struct sim_packet){
         .arrives = arrives,
         .order = link->sent,
-        .data = malloc(len),
+        .data = malloc(len - zeros),
         .len = len,
+        .zeros = zeros,
         .path = path,
         .ecn = link->ecn,
     };
     uint8_t *copy = link->heap[at].data;
     LH_ASSERT(copy != NULL);
-    memcpy(copy, data, len);
+    if (zeros == 0) {
+        memcpy(copy, data, len);
+    } else {
+        memcpy(copy, data, len - zeros - SIM_TAIL);
+        memcpy(copy + len - zeros - SIM_TAIL, data + len - SIM_TAIL, SIM_TAIL);
+    }
     for (; at > 0 && is_before(&link->heap[at], &link->heap[(at - 1) / 2]); at = (at - 1) / 2)
         swap(&link->heap[at], &link->heap[(at - 1) / 2]);
     return copy;
@@ -77,6 +112,8 @@ bool sim_link_take(struct sim_link *link, lh_ns now, struct sim_packet *out_pack
     if (link->count == 0 || link->heap[0].arrives > now)
         return false;
     *out_packet = link->heap[0];
+    if (out_packet->zeros > 0)
+        expand(out_packet);
     link->heap[0] = link->heap[--link->count];
     for (size_t at = 0;;) {
         size_t least = at, child = 2 * at + 1;
@@ -158,7 +195,8 @@ static void deliver(struct sim_link *link, const uint8_t *data, size_t len, uint
     if (chance(link, config->corrupt_ppm)) {
         struct lh_prng *prng = &link->prng;
         uint8_t *bytes = push(link, data, len, path, arrives);
-        bytes[lh_prng_below(prng, len)] ^= (uint8_t)(1 << lh_prng_below(prng, 8));
+        bytes[lh_prng_below(prng, len - zeros_of(data, len))] ^=
+            (uint8_t)(1 << lh_prng_below(prng, 8));
         link->corrupted++;
     } else {
         push(link, data, len, path, arrives);

@@ -13,6 +13,7 @@
 #include "base/time.h"
 
 #define SIM_OUTAGES_MAX 2
+#define SIM_TAIL        16 // bytes of a tag, which is never zeros
 
 struct sim_link_config {
     uint64_t rate; // IP bytes/s; 0 = no bottleneck
@@ -39,8 +40,9 @@ struct sim_link_config {
 struct sim_packet {
     lh_ns arrives;
     uint64_t order; // equal times: first come, first served
-    uint8_t *data;  // owned
+    uint8_t *data;  // owned; without its run of zeros while it is under way
     size_t len;     // UDP payload
+    size_t zeros;   // left out in front of the last SIM_TAIL bytes
     uint32_t path;
     uint8_t ecn;
 };

@@ -5,6 +5,8 @@
 //   sim SCENARIO [--seed N] [--print]    one run, told in full: what a failure asks you to repeat
 //                [--trace FILE]          its events as JSON lines, for tools/plot-trace
 //   sim random --seed N                  a scenario that the seed makes up
+//   sim swarm --seed N                   a short one, of those that --swarm runs
+//   sim --swarm N [--seed FIRST] [--jobs K]   N of them in K processes, as a test (TAP)
 //   sim --list                           the scenarios
 //   sim --quick | --all                  as a test (TAP), with --seeds K, --seed FIRST, --random K
 //   sim --matrix                         efficiency over round trips and losses; not a test;
@@ -18,12 +20,14 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "base/text.h"
+#include "swarm.h"
 #include "world.h"
 
 struct arguments {
     const char *scenario;
     const char *cc, *trace;
     bool is_list, is_quick, is_all, is_matrix, is_traced;
+    uint64_t swarm, jobs;
     uint64_t seed, seeds, randoms, rate, from, seconds, queue, rtt, loss, burst;
 };
 
@@ -82,6 +86,11 @@ static void print_scenario(const struct sim_scenario *scenario)
     print_link("down", &scenario->down);
     print_plan("client", &scenario->client);
     print_plan("server", &scenario->server);
+    printf("# policy %s, target %.2f Mbit/s, suite %s, %u UDP lanes, blocks up to %u\n",
+           scenario->cc != NULL ? scenario->cc->name : "as usual",
+           (double)scenario->limits.rate_target / 125000,
+           scenario->aead != NULL ? scenario->aead->name : "as usual", scenario->udp_lanes,
+           scenario->block_max);
     printf("# pipe: %.2f Mbit/s, %.2f ms, buffer %llu, breaks at %.3f s; memory %llu, epoch shift "
            "%u, late %.2f ms, moves at %.3f s\n",
            (double)scenario->pipe.rate / 125000, (double)scenario->pipe.delay / 1e6,
@@ -94,10 +103,11 @@ static int run_one(const struct arguments *arguments)
 {
     struct sim_options options = {
         .seed = arguments->seed, .is_traced = arguments->is_traced, .trace_file = arguments->trace};
-    struct sim_scenario made_up = sim_scenario_random(arguments->seed);
-    for (size_t i = 0; i <= sim_scenarios_count; i++) {
+    const struct sim_scenario made_up[] = {sim_scenario_random(arguments->seed),
+                                           sim_scenario_swarm(arguments->seed)};
+    for (size_t i = 0; i < sim_scenarios_count + LH_ARRAY_LEN(made_up); i++) {
         const struct sim_scenario *scenario =
-            i < sim_scenarios_count ? &sim_scenarios[i] : &made_up;
+            i < sim_scenarios_count ? &sim_scenarios[i] : &made_up[i - sim_scenarios_count];
         if (strcmp(scenario->name, arguments->scenario) != 0)
             continue;
         if (options.is_traced)
@@ -255,7 +265,8 @@ static int run_matrix(const struct arguments *arguments)
 static int usage(void)
 {
     fprintf(stderr,
-            "usage: sim SCENARIO | random [--seed N] [--print] [--trace FILE]\n"
+            "usage: sim SCENARIO | random | swarm [--seed N] [--print] [--trace FILE]\n"
+            "       sim --swarm N [--seed FIRST] [--jobs K]\n"
             "       sim --list\n"
             "       sim --quick | --all [--seeds K] [--seed FIRST] [--random K]\n"
             "       sim --matrix [--rate MBIT] [--from S] [--seconds S] [--queue PERMILLE]\n"
@@ -278,7 +289,8 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
         {"--from", NULL, &arguments->from},       {"--burst", NULL, &arguments->burst},
         {"--rtt", NULL, &arguments->rtt},         {"--loss", NULL, &arguments->loss},
         {"--rate", NULL, &arguments->rate},       {"--seconds", NULL, &arguments->seconds},
-        {"--queue", NULL, &arguments->queue},
+        {"--queue", NULL, &arguments->queue},     {"--swarm", NULL, &arguments->swarm},
+        {"--jobs", NULL, &arguments->jobs},
     };
     for (int i = 1; i < argc; i++) {
         bool is_known = false;
@@ -311,6 +323,7 @@ int main(int argc, char **argv)
                                   .rate = 200,
                                   .seconds = 60,
                                   .queue = 1000,
+                                  .jobs = 1,
                                   .loss = UINT64_MAX};
     if (!parse(&arguments, argc, argv))
         return usage();
@@ -320,6 +333,8 @@ int main(int argc, char **argv)
                    sim_scenarios[i].is_quick ? "" : " (not in the quick suite)");
         return 0;
     }
+    if (arguments.swarm > 0)
+        return sim_swarm(arguments.seed, arguments.swarm, (unsigned)arguments.jobs) ? 0 : 1;
     if (arguments.is_matrix)
         return run_matrix(&arguments);
     if (arguments.is_quick || arguments.is_all)

@@ -11,6 +11,7 @@
 //   - held memory stays within the budget
 //   - packet numbers only grow on each lane, so no number is sealed twice under one key
 //   - no engine wakes up again and again for nothing
+//   - an end that only receives sends little
 //   - close reaches the other end, or where the path loses it, silence does its work
 // and what the scenario asks for: goodput, overhead, which lane carried the bytes.
 #include "world.h"
@@ -32,6 +33,9 @@
 #define CLOSE_TIME     (LH_IDLE_TIMEOUT + 10 * LH_SECOND)
 #define JUNK_PATH      9u
 #define START_TIME     LH_SECOND
+#define FEEDBACK_SLACK 40000u   // bytes a second, for probes and lanes that carry little
+#define FEEDBACK_MOST  80u      // bytes a packet received
+#define REPEAT_SLACK   1000000u // tail repetition, a start that overshoots
 #define SERVER_OFFSET  (3600 * LH_SECOND)
 
 #define SIM_TRACE_INTERVAL (10 * LH_MS)
@@ -73,6 +77,11 @@ static lh_ns local(const struct world *world, unsigned i)
     return world->now + world->ends[i].clock_offset;
 }
 
+static unsigned lane_count(const struct world *world)
+{
+    return world->scenario->udp_lanes != 0 ? world->scenario->udp_lanes : 1;
+}
+
 // --- Sending -------------------------------------------------------------------------------------
 
 static void
@@ -96,31 +105,42 @@ note_packet(struct world *world, unsigned i, uint8_t lane, const uint8_t *data, 
     world->fingerprint *= UINT64_C(0x100000001b3);
 }
 
-static void carry(
-    struct world *world, unsigned i, const uint8_t *data, size_t len, const struct lh_batch *batch)
+// A packet under way bears its path and, above, its lane, as an address does with its port.
+static uint32_t address(uint32_t path, uint8_t lane)
+{
+    return path | (uint32_t)lane << 16;
+}
+
+static void carry(struct world *world,
+                  unsigned i,
+                  uint8_t lane,
+                  const uint8_t *data,
+                  size_t len,
+                  const struct lh_batch *batch)
 {
     if (i == 0) // the client sends to the server's only address
-        sim_link_send(&world->links[0], data, len, world->client_port, batch->ecn, world->now);
+        sim_link_send(&world->links[0], data, len, address(world->client_port, lane), batch->ecn,
+                      world->now);
     else if (batch->path == world->client_port)
-        sim_link_send(&world->links[1], data, len, 1, batch->ecn, world->now);
+        sim_link_send(&world->links[1], data, len, address(1, lane), batch->ecn, world->now);
     else
         world->links[1].dropped_outage++; // the NAT has forgotten that port
 }
 
-// Everything that the UDP lane may send now; gives the number of packets.
-static uint64_t send_udp(struct world *world, unsigned i)
+// Everything that a UDP lane may send now; gives the number of packets.
+static uint64_t send_udp(struct world *world, unsigned i, uint8_t lane)
 {
     for (uint64_t packets = 0;;) {
         struct lh_batch batch = {
             .buffer = world->buffer, .room = sizeof world->buffer, .segments_max = BATCH_SEGMENTS};
-        lh_transport_send(transport_of(world, i), SIM_LANE_UDP, &batch, local(world, i));
+        lh_transport_send(transport_of(world, i), lane, &batch, local(world, i));
         if (batch.segments == 0 || world->failure.is_set)
             return packets;
         size_t at = 0;
         for (uint32_t n = 0; n < batch.segments; n++) {
             size_t len = LH_MIN(batch.segment_size, batch.len - at);
-            note_packet(world, i, SIM_LANE_UDP, batch.buffer + at, len);
-            carry(world, i, batch.buffer + at, len, &batch);
+            note_packet(world, i, lane, batch.buffer + at, len);
+            carry(world, i, lane, batch.buffer + at, len, &batch);
             at += len;
         }
         if (at != batch.len)
@@ -151,7 +171,9 @@ static uint64_t send_all(struct world *world, unsigned i)
 {
     uint64_t sum = 0;
     for (;;) {
-        uint64_t sent = send_udp(world, i);
+        uint64_t sent = 0;
+        for (uint8_t lane = SIM_LANE_UDP; lane < SIM_LANE_UDP + lane_count(world); lane++)
+            sent += send_udp(world, i, lane);
         if (world->scenario->pipe.rate > 0 && !world->has_broken)
             sent += send_ssh(world, i);
         if (sent == 0 || world->failure.is_set)
@@ -163,28 +185,44 @@ static uint64_t send_all(struct world *world, unsigned i)
 
 // --- Receiving -----------------------------------------------------------------------------------
 
-static bool receive(struct world *world, unsigned i, uint8_t lane, struct sim_link *from)
+// Packets that came for one lane, as its socket would hand them over.
+struct arrivals {
+    uint8_t lane;
+    size_t count;
+    struct lh_dgram dgrams[RECV_BATCH];
+    uint8_t *buffers[RECV_BATCH];
+};
+
+static void hand_over(struct world *world, unsigned i, struct arrivals *arrivals)
 {
-    bool got_any = false;
     struct sim_end *end = &world->ends[i];
-    for (;;) {
-        struct lh_dgram dgrams[RECV_BATCH];
-        uint8_t *buffers[RECV_BATCH];
-        size_t count = 0;
-        struct sim_packet packet;
-        while (count < RECV_BATCH && sim_link_take(from, world->now, &packet)) {
-            buffers[count] = packet.data;
-            dgrams[count++] = (struct lh_dgram){packet.data, packet.len, packet.path, packet.ecn};
-        }
-        if (count == 0)
-            return got_any;
+    end->packets_in += arrivals->count;
+    end->now = world->now;
+    if (arrivals->count > 0)
+        lh_transport_recv(end->transport, arrivals->lane, arrivals->dgrams, arrivals->count,
+                          local(world, i));
+    for (size_t n = 0; n < arrivals->count; n++)
+        free(arrivals->buffers[n]);
+    arrivals->count = 0;
+}
+
+static bool receive(struct world *world, unsigned i, bool is_udp, struct sim_link *from)
+{
+    struct arrivals arrivals = {.lane = LH_LANE_SSH};
+    bool got_any = false;
+    struct sim_packet packet;
+    while (sim_link_take(from, world->now, &packet)) {
+        uint8_t lane = is_udp ? (uint8_t)(packet.path >> 16) : LH_LANE_SSH;
+        if (arrivals.count == RECV_BATCH || lane != arrivals.lane)
+            hand_over(world, i, &arrivals);
         got_any = true;
-        end->packets_in += count;
-        end->now = world->now;
-        lh_transport_recv(end->transport, lane, dgrams, count, local(world, i));
-        for (size_t n = 0; n < count; n++)
-            free(buffers[n]);
+        arrivals.lane = lane;
+        arrivals.buffers[arrivals.count] = packet.data;
+        arrivals.dgrams[arrivals.count++] =
+            (struct lh_dgram){packet.data, packet.len, packet.path & UINT16_MAX, packet.ecn};
     }
+    hand_over(world, i, &arrivals);
+    return got_any;
 }
 
 // --- Events of the scenario ----------------------------------------------------------------------
@@ -207,9 +245,17 @@ static void inject_junk(struct world *world)
     }
     uint32_t true_path = target == 1 ? world->client_port : 1;
     uint32_t path = lh_prng_below(&world->prng, 2) != 0 ? JUNK_PATH : true_path;
-    sim_link_inject(&world->links[1 - target], junk, len, path, world->now);
+    sim_link_inject(&world->links[1 - target], junk, len, address(path, SIM_LANE_UDP), world->now);
     world->junk_sent++;
     world->next_junk = world->now + world->scenario->junk_every;
+}
+
+static bool any_udp_is_up(const struct world *world, unsigned i)
+{
+    bool is_up = false;
+    for (unsigned lane = SIM_LANE_UDP; lane < SIM_LANE_UDP + lane_count(world); lane++)
+        is_up |= world->ends[i].lane_state[lane] == LH_LANE_UP;
+    return is_up;
 }
 
 static lh_ns script_next(const struct world *world)
@@ -241,7 +287,7 @@ static void script_step(struct world *world)
     if (scenario->give_up_udp_at > 0 && !world->has_given_up && since >= scenario->give_up_udp_at) {
         world->has_given_up = true;
         for (unsigned i = 0; i < 2; i++)
-            if (world->ends[i].lane_state[SIM_LANE_UDP] != LH_LANE_UP)
+            if (!any_udp_is_up(world, i))
                 lh_transport_set_inflight_max(transport_of(world, i), LH_LANE_SSH, 0);
     }
     if (scenario->pipe.breaks_at > 0 && !world->has_broken && since >= scenario->pipe.breaks_at) {
@@ -303,9 +349,9 @@ static lh_ns next_time(struct world *world)
 static void step_end(struct world *world, unsigned i)
 {
     struct sim_end *end = &world->ends[i];
-    bool got = receive(world, i, SIM_LANE_UDP, &world->links[1 - i]);
+    bool got = receive(world, i, true, &world->links[1 - i]);
     if (!world->has_broken)
-        got |= receive(world, i, LH_LANE_SSH, &world->pipes[1 - i].queue);
+        got |= receive(world, i, false, &world->pipes[1 - i].queue);
     bool is_due = wake_time(world, i) <= world->now;
     bool has_work = sim_end_next(end) <= world->now;
     bool can_write =
@@ -457,7 +503,7 @@ static void world_init(struct world *world,
             scenario->receive_budget != 0 ? scenario->receive_budget : (uint64_t)64 << 20,
         .epoch_shift = scenario->epoch_shift != 0 ? scenario->epoch_shift : LH_EPOCH_SHIFT,
         .rtt_hint = scenario->up.delay + scenario->down.delay,
-        .has_udp = true,
+        .udp_lanes = lane_count(world),
         .has_ssh = scenario->pipe.rate > 0,
     };
     for (unsigned i = 0; i < 2; i++) {
@@ -518,13 +564,65 @@ static void check_direction(struct world *world, unsigned i, const struct lh_lan
                  (unsigned long long)lane->block_bytes_sent, (unsigned long long)bytes);
 }
 
+// The first UDP lane's figures with all lanes' counters.
+static struct lh_lane_stats udp_stats(const struct world *world, unsigned i)
+{
+    struct lh_lane_stats sum, lane;
+    const struct lh_transport *transport = world->ends[i].transport;
+    lh_transport_lane_stats(transport, SIM_LANE_UDP, &sum);
+    for (unsigned n = 1; n < lane_count(world); n++) {
+        lh_transport_lane_stats(transport, (uint8_t)(SIM_LANE_UDP + n), &lane);
+        sum.packets_sent += lane.packets_sent;
+        sum.bytes_sent += lane.bytes_sent;
+        sum.packets_received += lane.packets_received;
+        sum.bytes_received += lane.bytes_received;
+        sum.block_bytes_sent += lane.block_bytes_sent;
+        sum.block_bytes_received += lane.block_bytes_received;
+        sum.packets_lost += lane.packets_lost;
+        sum.packets_lost_spurious += lane.packets_lost_spurious;
+        sum.retransmitted_bytes += lane.retransmitted_bytes;
+        sum.duplicate_packets += lane.duplicate_packets;
+        sum.forged_packets += lane.forged_packets;
+    }
+    return sum;
+}
+
+// An end without anything to send sends feedback and probes: a little for each packet, and a little
+// for the time.
+static void check_feedback(struct world *world, unsigned i, const struct lh_lane_stats *lane)
+{
+    const struct sim_plan *plan = world->ends[i].plan;
+    uint64_t seconds = (world->now - START_TIME) / LH_SECOND + 1;
+    // Where the window is small, each small step of it has to be told.
+    uint64_t budget = world->scenario->receive_budget;
+    uint64_t share = budget != 0 && budget < (1u << 20) ? 1 : 10;
+    uint64_t most = lane->bytes_received / share + FEEDBACK_MOST * lane->packets_received +
+                    FEEDBACK_SLACK * seconds;
+    if (plan->blocks == 0 && plan->stream_bytes == 0 && lane->bytes_sent > most)
+        sim_fail(&world->failure, "%s: %llu bytes of feedback for %llu received",
+                 world->ends[i].name, (unsigned long long)lane->bytes_sent,
+                 (unsigned long long)lane->bytes_received);
+}
+
+static void check_repeats(struct world *world, unsigned i, const struct lh_lane_stats *lane)
+{
+    const struct sim_link_config *link = i == 0 ? &world->scenario->up : &world->scenario->down;
+    uint64_t bytes = world->ends[1 - i].received_bytes;
+    uint64_t lost = lh_muldiv(bytes, link->loss_ppm, 1000000 - link->loss_ppm);
+    uint64_t most = lost + lost / 2 + bytes / 30 + REPEAT_SLACK + 3 * link->queue_bytes;
+    if (world->scenario->few_repeats && lane->retransmitted_bytes > most)
+        sim_fail(&world->failure, "%s: sent %llu bytes again where %llu were lost",
+                 world->ends[i].name, (unsigned long long)lane->retransmitted_bytes,
+                 (unsigned long long)lost);
+}
+
 static void check_end(struct world *world, struct sim_result *result)
 {
     for (unsigned i = 0; i < 2; i++) {
         struct sim_end *end = &world->ends[i];
         uint64_t budget = world->scenario->receive_budget != 0 ? world->scenario->receive_budget
                                                                : (uint64_t)64 << 20;
-        lh_transport_lane_stats(end->transport, SIM_LANE_UDP, &result->udp[i]);
+        result->udp[i] = udp_stats(world, i);
         lh_transport_stats(end->transport, &result->stats[i]);
         if (result->stats[i].receive_memory_peak > budget)
             sim_fail(&world->failure, "%s: held %llu bytes, %llu allowed", end->name,
@@ -551,6 +649,8 @@ static void check_end(struct world *world, struct sim_result *result)
             sim_fail(&world->failure, "%s: no forged packet was noticed", end->name);
         if (world->options->measure_until == 0)
             check_direction(world, i, &result->udp[i]);
+        check_feedback(world, i, &result->udp[i]);
+        check_repeats(world, i, &result->udp[i]);
     }
 }
 

@@ -22,6 +22,7 @@ struct sim_scenario {
     uint32_t block_max;      // 0: 1 MiB and its header
     uint64_t receive_budget; // 0: 64 MiB
     uint8_t epoch_shift;     // 0: LH_EPOCH_SHIFT
+    unsigned udp_lanes;      // 0: one; at most SIM_LANES_MAX - 1. All take the same path
     lh_ns give_up_udp_at;    // when the host stops sparing the SSH pipe; 0 = never
     lh_ns rebind_at;         // the client's NAT gives it another port; 0 = never
     lh_ns junk_every;        // forged packets to both ends; 0 = none
@@ -37,6 +38,7 @@ struct sim_scenario {
     bool no_udp;                // and nothing may arrive over it
     const char *ecn;            // what the client finds out about ECN upwards; NULL = any
     uint64_t marked_min;        // packets that the upward link marks CE, at least; 0 = any
+    bool few_repeats;           // little may be sent again beyond what the loss costs
 };
 
 struct sim_result {
@@ -47,7 +49,7 @@ struct sim_result {
     uint64_t goodput;             // bytes/s of the direction with more content
     uint64_t efficiency_permille; // of what that link could carry
     uint64_t fingerprint;         // of every packet sent and when: equal for equal runs
-    struct lh_lane_stats udp[2];  // client, server
+    struct lh_lane_stats udp[2];  // client, server; its counters are the sums over all UDP lanes
     struct lh_transport_stats stats[2];
 };
 
