@@ -15,7 +15,7 @@
 #include <intel-ipsec-mb.h>
 
 #include "base/assert.h"
-#include "base/cleanup.h"
+#include "base/vector.h"
 #include "base/wipe.h"
 #include "crypto/aead_internal.h"
 
@@ -75,6 +75,7 @@ static lh_err ipsec_new(const struct lh_aead_type *type,
         set_key(ctx, manager, key, type->key_len);
     }
     free_mb_mgr(manager);
+    lh_vector_rest();
     if (!is_fit) {
         free(ctx);
         return LH_E_CRYPTO;
@@ -88,6 +89,7 @@ static lh_err ipsec_seal(struct lh_aead_ctx *ctx, const struct lh_aead_text *tex
     LH_ASSERT(ctx->is_seal);
     ctx->crypt(&ctx->key, &ctx->scratch, text->out, text->in, text->len, text->nonce, text->aad,
                text->aad_len, text->out + text->len, LH_PACKET_TAG);
+    lh_vector_rest();
     return 0;
 }
 
@@ -108,6 +110,7 @@ static lh_err ipsec_open(struct lh_aead_ctx *ctx, const struct lh_aead_text *tex
     size_t len = text->len - LH_PACKET_TAG;
     ctx->crypt(&ctx->key, &ctx->scratch, text->out, text->in, len, text->nonce, text->aad,
                text->aad_len, tag, sizeof tag);
+    lh_vector_rest();
     if (LH_GUARD(AEAD_TAG_IPSEC, tags_differ(tag, text->in + len))) {
         lh_wipe(text->out, len);
         return LH_E_AUTH;

@@ -18,6 +18,16 @@ struct lh_digest {
 };
 
 void lh_digest_block(const void *data, size_t len, struct lh_digest *out);
+
+// The same in pieces, for whoever makes a block piece by piece: a piece that has just been written
+// is still in the processor's cache.
+struct lh_digest_state {
+    _Alignas(64) uint8_t opaque[576];
+};
+void lh_digest_begin(struct lh_digest_state *state);
+void lh_digest_add(struct lh_digest_state *state, const void *data, size_t len);
+void lh_digest_end(struct lh_digest_state *state, struct lh_digest *out);
+
 // `count` = ceil(size / block_size) digests; 0 for an empty file, whose `blocks` may be NULL.
 // Hashed: size u64, block_size u32 (both little endian), then the digests in order.
 void lh_digest_file(uint64_t size,

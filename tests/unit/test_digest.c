@@ -25,6 +25,27 @@ static void test_block_digest_is_canonical_xxh3_128(void **state)
     }
 }
 
+static void test_a_block_in_pieces_has_the_digest_of_the_whole(void **state)
+{
+    static uint8_t block[70000];
+    static const size_t pieces[] = {1, 63, 240, 241, 1024, 4096, 65536, sizeof block};
+    struct lh_digest whole, pieced;
+    (void)state;
+    for (size_t i = 0; i < sizeof block; i++)
+        block[i] = (uint8_t)(i * 31 + i / 251);
+    lh_digest_block(block, sizeof block, &whole);
+    for (size_t i = 0; i < LH_ARRAY_LEN(pieces); i++) {
+        struct lh_digest_state digest;
+        lh_digest_begin(&digest);
+        for (size_t at = 0; at < sizeof block; at += pieces[i]) {
+            size_t left = sizeof block - at;
+            lh_digest_add(&digest, block + at, left < pieces[i] ? left : pieces[i]);
+        }
+        lh_digest_end(&digest, &pieced);
+        assert_true(lh_digest_equal(&whole, &pieced));
+    }
+}
+
 static void test_file_digest_is_that_of_its_specified_bytes(void **state)
 {
     uint8_t bytes[12 + 2 * LH_DIGEST_LEN] = {5, 0, 1, 0, 0, 0, 0, 0, 0, 0, 1, 0};
@@ -69,6 +90,7 @@ int main(void)
 {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_block_digest_is_canonical_xxh3_128),
+        cmocka_unit_test(test_a_block_in_pieces_has_the_digest_of_the_whole),
         cmocka_unit_test(test_file_digest_is_that_of_its_specified_bytes),
         cmocka_unit_test(test_file_digest_depends_on_size_block_size_and_order),
     };
