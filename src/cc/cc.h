@@ -87,8 +87,10 @@ extern const struct lh_cc_type lh_cc_lt;
 extern const struct lh_cc_type lh_cc_fixed; // needs rate_target
 // For the SSH lane: TCP below paces already; a constant window, no pacing.
 extern const struct lh_cc_type lh_cc_pipe;
+// What others do, to compare with in the simulator; no policy offers it.
+extern const struct lh_cc_type lh_cc_cubic;
 
-// NULL where there is none; names: lt, high, fixed, pipe.
+// NULL where there is none; names: lt, high, fixed, pipe, cubic.
 const struct lh_cc_type *lh_cc_by_name(const char *name);
 
 #endif

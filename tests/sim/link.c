@@ -167,6 +167,11 @@ static bool is_lost(struct sim_link *link, lh_ns now)
     return chance(link, config->loss_ppm);
 }
 
+static struct sim_link *bottleneck_of(struct sim_link *link)
+{
+    return link->shares_with != NULL ? link->shares_with : link;
+}
+
 // Passes the bottleneck; false where the queue is full.
 static bool enqueue(struct sim_link *link, size_t ip_len, lh_ns now)
 {
@@ -174,11 +179,13 @@ static bool enqueue(struct sim_link *link, size_t ip_len, lh_ns now)
         link->free_at = now;
         return true;
     }
-    lh_ns start = lh_ns_max(now, link->free_at);
-    uint64_t waiting = lh_muldiv(start - now, link->config.rate, LH_SECOND);
-    if (waiting + ip_len > link->config.queue_bytes)
+    struct sim_link *at = bottleneck_of(link);
+    lh_ns start = lh_ns_max(now, at->free_at);
+    uint64_t waiting = lh_muldiv(start - now, at->config.rate, LH_SECOND);
+    if (waiting + ip_len > at->config.queue_bytes)
         return false;
-    link->free_at = start + lh_muldiv(ip_len, LH_SECOND, link->config.rate);
+    at->free_at = start + lh_muldiv(ip_len, LH_SECOND, at->config.rate);
+    link->free_at = at->free_at;
     return true;
 }
 
@@ -212,7 +219,8 @@ static void deliver(struct sim_link *link, const uint8_t *data, size_t len, uint
 static uint8_t mark(struct sim_link *link, uint8_t ecn, lh_ns now)
 {
     const struct sim_link_config *config = &link->config;
-    bool is_queue_long = config->ce_above > 0 && link->free_at > now + config->ce_above;
+    bool is_queue_long =
+        config->ce_above > 0 && bottleneck_of(link)->free_at > now + config->ce_above;
 
     if (config->clears_ecn)
         return 0;

@@ -51,10 +51,11 @@ struct sim_link {
     struct sim_link_config config;
     struct lh_prng prng;
     uint32_t ip_overhead;
-    lh_ns free_at;      // when the bottleneck has sent all it holds
-    lh_ns last_arrival; // jitter keeps the order
-    bool is_bad;        // Gilbert-Elliott
-    lh_ns last_seen;    // a packet
+    lh_ns free_at;                // when the bottleneck has sent all it holds
+    struct sim_link *shares_with; // whose bottleneck and queue this one goes through; NULL: its own
+    lh_ns last_arrival;           // jitter keeps the order
+    bool is_bad;                  // Gilbert-Elliott
+    lh_ns last_seen;              // a packet
     struct sim_packet *heap;
     size_t count, room;
     uint8_t ecn; // of what is sent next, as it arrives

@@ -13,6 +13,8 @@
 //                                        with --rate MBIT, --seconds S, --from S, --cc NAME,
 //                                        --queue PERMILLE, --burst PACKETS (mean run of losses);
 //                                        --rtt MS and --loss PPM: only these (--trace: of the last)
+//   sim --company                        who gets how much of a shared link: every figure with its
+//                                        goal; with --row PART-OF-NAME, --seeds K, --cc NAME
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,13 +22,14 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "base/text.h"
+#include "company_table.h"
 #include "swarm.h"
 #include "world.h"
 
 struct arguments {
     const char *scenario;
-    const char *cc, *trace;
-    bool is_list, is_quick, is_all, is_matrix, is_traced;
+    const char *cc, *trace, *row;
+    bool is_list, is_quick, is_all, is_matrix, is_company, is_traced;
     uint64_t swarm, jobs;
     uint64_t seed, seeds, randoms, rate, from, seconds, queue, rtt, loss, burst;
 };
@@ -191,6 +194,8 @@ static int run_tests(const struct arguments *arguments)
     }
     failed += !test_determinism(++number);
     failed += !test_damage_is_seen(++number);
+    struct company_choice company = {.is_quick = !arguments->is_all, .seed = 1, .seeds = 1};
+    failed += company_test(&company, &number);
     printf("1..%u\n", number);
     return failed > 0;
 }
@@ -271,7 +276,8 @@ static int usage(void)
             "       sim --quick | --all [--seeds K] [--seed FIRST] [--random K]\n"
             "       sim --matrix [--rate MBIT] [--from S] [--seconds S] [--queue PERMILLE]\n"
             "           [--burst PACKETS] [--cc NAME] [--rtt MS] [--loss PPM]\n"
-            "           [--trace FILE]\n");
+            "           [--trace FILE]\n"
+            "       sim --company [--row PART] [--seeds K] [--seed FIRST] [--cc NAME] [--print]\n");
     return 2;
 }
 
@@ -282,15 +288,15 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
         bool *flag;
         uint64_t *number;
     } options[] = {
-        {"--list", &arguments->is_list, NULL},    {"--quick", &arguments->is_quick, NULL},
-        {"--all", &arguments->is_all, NULL},      {"--matrix", &arguments->is_matrix, NULL},
-        {"--print", &arguments->is_traced, NULL}, {"--seed", NULL, &arguments->seed},
-        {"--seeds", NULL, &arguments->seeds},     {"--random", NULL, &arguments->randoms},
-        {"--from", NULL, &arguments->from},       {"--burst", NULL, &arguments->burst},
-        {"--rtt", NULL, &arguments->rtt},         {"--loss", NULL, &arguments->loss},
-        {"--rate", NULL, &arguments->rate},       {"--seconds", NULL, &arguments->seconds},
-        {"--queue", NULL, &arguments->queue},     {"--swarm", NULL, &arguments->swarm},
-        {"--jobs", NULL, &arguments->jobs},
+        {"--list", &arguments->is_list, NULL},       {"--quick", &arguments->is_quick, NULL},
+        {"--all", &arguments->is_all, NULL},         {"--matrix", &arguments->is_matrix, NULL},
+        {"--company", &arguments->is_company, NULL}, {"--print", &arguments->is_traced, NULL},
+        {"--seed", NULL, &arguments->seed},          {"--seeds", NULL, &arguments->seeds},
+        {"--random", NULL, &arguments->randoms},     {"--from", NULL, &arguments->from},
+        {"--burst", NULL, &arguments->burst},        {"--rtt", NULL, &arguments->rtt},
+        {"--loss", NULL, &arguments->loss},          {"--rate", NULL, &arguments->rate},
+        {"--seconds", NULL, &arguments->seconds},    {"--queue", NULL, &arguments->queue},
+        {"--swarm", NULL, &arguments->swarm},        {"--jobs", NULL, &arguments->jobs},
     };
     for (int i = 1; i < argc; i++) {
         bool is_known = false;
@@ -307,18 +313,20 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
             arguments->cc = argv[++i];
         else if (!is_known && strcmp(argv[i], "--trace") == 0 && i + 1 < argc)
             arguments->trace = argv[++i];
+        else if (!is_known && strcmp(argv[i], "--row") == 0 && i + 1 < argc)
+            arguments->row = argv[++i];
         else if (!is_known && argv[i][0] != '-' && arguments->scenario == NULL)
             arguments->scenario = argv[i];
         else if (!is_known)
             return false;
     }
-    return lh_cc_by_name(arguments->cc) != NULL && arguments->rate > 0 && arguments->seconds > 0;
+    bool is_cc_known = arguments->cc == NULL || lh_cc_by_name(arguments->cc) != NULL;
+    return is_cc_known && arguments->rate > 0 && arguments->seconds > 0;
 }
 
 int main(int argc, char **argv)
 {
-    struct arguments arguments = {.cc = "lt",
-                                  .seed = 1,
+    struct arguments arguments = {.seed = 1,
                                   .seeds = 1,
                                   .rate = 200,
                                   .seconds = 60,
@@ -335,6 +343,13 @@ int main(int argc, char **argv)
     }
     if (arguments.swarm > 0)
         return sim_swarm(arguments.seed, arguments.swarm, (unsigned)arguments.jobs) ? 0 : 1;
+    if (arguments.is_company) {
+        struct company_choice choice = {arguments.row,       arguments.cc,   arguments.is_quick,
+                                        arguments.is_traced, arguments.seed, arguments.seeds};
+        return company_table(&choice) > 0;
+    }
+    if (arguments.cc == NULL)
+        arguments.cc = "lt";
     if (arguments.is_matrix)
         return run_matrix(&arguments);
     if (arguments.is_quick || arguments.is_all)

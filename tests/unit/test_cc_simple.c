@@ -14,7 +14,7 @@ static void finds_controllers_by_name(void **state)
     assert_ptr_equal(lh_cc_by_name("fixed"), &lh_cc_fixed);
     assert_ptr_equal(lh_cc_by_name("pipe"), &lh_cc_pipe);
     assert_null(lh_cc_by_name(""));
-    assert_null(lh_cc_by_name("cubic"));
+    assert_null(lh_cc_by_name("vegas"));
 }
 
 static void every_state_fits_the_room_for_it(void **state)
