@@ -58,6 +58,14 @@ struct lh_cc_view {
     uint64_t congestions;   // times it found congestion
 };
 
+// What is known of a path when a controller takes over from another. 0: nothing.
+struct lh_cc_known {
+    uint64_t bandwidth; // bytes/s that the path delivers
+    uint64_t delivered; // bytes/s that it delivered lately: it may have more
+    uint32_t loss_base_ppm;
+    lh_ns rtt_min;
+};
+
 struct lh_cc_type {
     const char *name; // as `--policy` and traces call it
     size_t size;      // bytes of state, <= LH_CC_STATE_MAX
@@ -78,6 +86,8 @@ struct lh_cc_type {
     uint64_t (*cwnd)(const void *state);            // bytes, at least 4 packets
     const char *(*phase)(const void *state);        // for traces: "startup", "cruise", ...
     void (*view)(const void *state, struct lh_cc_view *out_view); // NULL: it thinks nothing
+    // Right after init: goes on from there instead of finding out anew. NULL: needs nothing.
+    void (*go_on)(void *state, const struct lh_cc_known *known, lh_ns now);
 };
 
 // Loss-discounted and model-based (lt.h): `high`, and what `fair` is while it has the path to

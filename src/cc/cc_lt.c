@@ -88,6 +88,11 @@ static void view(const void *state, struct lh_cc_view *out_view)
     lh_lt_view(state, out_view);
 }
 
+static void go_on(void *state, const struct lh_cc_known *known, lh_ns now)
+{
+    lh_lt_take_over(state, known, now);
+}
+
 // `fair` for a path that is ours alone, and the yardstick of the policies that build on it.
 const struct lh_cc_type lh_cc_lt = {
     .name = "lt",
@@ -102,6 +107,7 @@ const struct lh_cc_type lh_cc_lt = {
     .cwnd = cwnd,
     .phase = phase,
     .view = view,
+    .go_on = go_on,
 };
 
 const struct lh_cc_type lh_cc_high = {
@@ -117,4 +123,5 @@ const struct lh_cc_type lh_cc_high = {
     .cwnd = cwnd,
     .phase = phase,
     .view = view,
+    .go_on = go_on,
 };

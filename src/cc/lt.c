@@ -172,6 +172,18 @@ void lh_lt_go_on(struct lh_lt *lt, uint64_t rate, lh_ns now)
     lt_refresh(lt);
 }
 
+void lh_lt_take_over(struct lh_lt *lt, const struct lh_cc_known *known, lh_ns now)
+{
+    if (known->rtt_min > 0)
+        lt->rtt_min = known->rtt_min;
+    for (unsigned i = 0; i < LH_LOSS_SAMPLES_MIN && known->loss_base_ppm > 0; i++)
+        lh_loss_baseline_add(&lt->loss, LH_PPM, LH_MIN(known->loss_base_ppm, LH_PPM));
+    lt->initial_rate = LH_MAX(lt->initial_rate, LH_MIN(known->delivered, LH_CC_RATE_MAX));
+    if (known->bandwidth > 0)
+        lh_lt_go_on(lt, known->bandwidth, now);
+    lt_refresh(lt);
+}
+
 // --- Congestion ----------------------------------------------------------------------------------
 
 static bool is_congested(struct lh_lt *lt, const struct lh_lt_interval *seen)

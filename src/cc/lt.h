@@ -118,6 +118,9 @@ void lh_lt_view(const struct lh_lt *lt, struct lh_cc_view *out_view);
 void lh_lt_set_params(struct lh_lt *lt, const struct lh_lt_params *params);
 // Cruises from now on at what is needed for `rate` bytes/s to arrive: the model starts from it.
 void lh_lt_go_on(struct lh_lt *lt, uint64_t rate, lh_ns now);
+// Right after lh_lt_init: what another controller knew. Startup begins at what was delivered where
+// the bandwidth is unknown.
+void lh_lt_take_over(struct lh_lt *lt, const struct lh_cc_known *known, lh_ns now);
 
 // What the model says. Rates are of arrival unless said, in bytes/s.
 uint64_t lh_lt_bw(const struct lh_lt *lt);

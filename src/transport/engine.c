@@ -305,9 +305,21 @@ void lh_transport_set_limits(struct lh_transport *transport,
         struct lh_lane *lane = lh_engine_lane(transport, i);
         if (lane == NULL)
             continue;
-        lane->config.limits = *limits;
-        lane->config.cc->set_limits(lane->cc_state, limits, now);
-        lh_pacer_set_rate(&lane->pacer, lane->config.cc->pacing_rate(lane->cc_state), now);
+        lh_lane_set_policy(lane, lane->config.cc, limits, now);
+        lh_engine_trace_limits(transport, lane);
+    }
+}
+
+void lh_transport_set_policy(struct lh_transport *transport,
+                             const struct lh_cc_type *cc,
+                             const struct lh_cc_limits *limits,
+                             lh_ns now)
+{
+    for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
+        struct lh_lane *lane = lh_engine_lane(transport, i);
+        if (lane == NULL)
+            continue;
+        lh_lane_set_policy(lane, lane->is_udp ? cc : lane->config.cc, limits, now);
         lh_engine_trace_limits(transport, lane);
     }
 }

@@ -257,6 +257,8 @@ static void tell_controller(struct lh_lane *lane,
     event->ce_packets = lh_ecn_counts(&lane->ecn) ? lh_sub_sat(feedback->ce, lane->peer_ce) : 0;
     event->window_limited = lane->was_window_limited;
     lane->peer_ce = LH_MAX(lane->peer_ce, feedback->ce);
+    if (event->rate_sample > 0)
+        lane->rate_latest = event->rate_sample;
     count_round(lane, result, event);
     lane->config.cc->on_feedback(lane->cc_state, event);
     lh_pacer_set_rate(&lane->pacer, lane->config.cc->pacing_rate(lane->cc_state), now);
@@ -375,6 +377,41 @@ lh_err lh_lane_give_up_all(struct lh_lane *lane, const struct lh_loss_sink *sink
     return give_up(lane, UINT64_MAX, sink);
 }
 
+static struct lh_cc_known known_of(const struct lh_lane *lane)
+{
+    struct lh_cc_view view = {0};
+    uint64_t target = lane->config.limits.rate_target;
+    if (lane->config.cc->view != NULL)
+        lane->config.cc->view(lane->cc_state, &view);
+    // What the old target hid is still to be found.
+    bool is_capped = target > 0 && view.bandwidth >= target / 10 * 9;
+    return (struct lh_cc_known){
+        .bandwidth = is_capped || lane->rate_latest == 0 ? 0 : view.bandwidth,
+        .delivered = lane->rate_latest,
+        .loss_base_ppm = view.loss_base_ppm,
+        .rtt_min = lh_rtt_min(&lane->rtt),
+    };
+}
+
+void lh_lane_set_policy(struct lh_lane *lane,
+                        const struct lh_cc_type *cc,
+                        const struct lh_cc_limits *limits,
+                        lh_ns now)
+{
+    if (cc == lane->config.cc) {
+        cc->set_limits(lane->cc_state, limits, now);
+    } else {
+        struct lh_cc_known known = known_of(lane);
+        uint32_t packet = lane->config.payload_max + lane->config.ip_overhead;
+        cc->init(lane->cc_state, packet, limits, lane->rtt.smoothed, now);
+        if (cc->go_on != NULL)
+            cc->go_on(lane->cc_state, &known, now);
+        lane->config.cc = cc;
+    }
+    lane->config.limits = *limits;
+    lh_pacer_set_rate(&lane->pacer, cc->pacing_rate(lane->cc_state), now);
+}
+
 void lh_lane_on_path_change(struct lh_lane *lane, lh_ns now)
 {
     lane->config.cc->on_path_change(lane->cc_state, now);
@@ -383,6 +420,7 @@ void lh_lane_on_path_change(struct lh_lane *lane, lh_ns now)
     lane->loss.ect_from = lane->sent.next;
     lh_rtt_init(&lane->rtt, lane->rtt.smoothed);
     lane->rate = (struct lh_rate){0};
+    lane->rate_latest = 0;
 }
 
 void lh_lane_get_stats(const struct lh_lane *lane, struct lh_lane_stats *out_stats)

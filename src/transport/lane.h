@@ -75,6 +75,7 @@ struct lh_lane {
     // What the peer's feedback said.
     uint32_t feedback_next; // number expected at least
     uint64_t peer_bytes, peer_ce, peer_drops;
+    uint64_t rate_latest;      // bytes/s delivered, 0 = unknown
     uint64_t drops_to_forgive; // losses that the receiver's socket caused
     uint64_t round, round_end, round_resolved, round_lost;
     uint64_t app_limited_pn; // the send queue was empty when this number was next
@@ -120,6 +121,11 @@ lh_lane_on_timers(struct lh_lane *lane, const struct lh_loss_sink *sink, lh_ns n
 lh_ns lh_lane_timer(const struct lh_lane *lane);
 // Gives up everything outstanding: the lane fell silent or died.
 lh_err lh_lane_give_up_all(struct lh_lane *lane, const struct lh_loss_sink *sink) LH_MUST_CHECK;
+// Another controller, or other limits for the same one. It goes on from what is known of the path.
+void lh_lane_set_policy(struct lh_lane *lane,
+                        const struct lh_cc_type *cc,
+                        const struct lh_cc_limits *limits,
+                        lh_ns now);
 void lh_lane_on_path_change(struct lh_lane *lane, lh_ns now);
 void lh_lane_get_stats(const struct lh_lane *lane, struct lh_lane_stats *out_stats);
 

@@ -108,6 +108,12 @@ enum lh_lane_state lh_transport_lane_state(const struct lh_transport *transport,
 void lh_transport_set_limits(struct lh_transport *transport,
                              const struct lh_cc_limits *limits,
                              lh_ns now);
+// Other limits, and for the UDP lanes another controller, which goes on from what its predecessor
+// knew of the path. Lanes added later are as their configuration says.
+void lh_transport_set_policy(struct lh_transport *transport,
+                             const struct lh_cc_type *cc,
+                             const struct lh_cc_limits *limits,
+                             lh_ns now);
 void lh_transport_set_inflight_max(struct lh_transport *transport, uint8_t lane, uint64_t bytes);
 // While a lane is blocked (its socket or pipe takes nothing) nothing waits for it: next_deadline
 // leaves out what it could send. The caller ends it when the descriptor is writable again, and
