@@ -114,6 +114,7 @@ bool sim_link_take(struct sim_link *link, lh_ns now, struct sim_packet *out_pack
     *out_packet = link->heap[0];
     if (out_packet->zeros > 0)
         expand(out_packet);
+    link->arrived_bytes += out_packet->len + link->ip_overhead;
     link->heap[0] = link->heap[--link->count];
     for (size_t at = 0;;) {
         size_t least = at, child = 2 * at + 1;

@@ -60,6 +60,7 @@ struct sim_link {
     size_t count, room;
     uint8_t ecn; // of what is sent next, as it arrives
     uint64_t marked_ce;
+    uint64_t arrived_bytes; // taken at the far end
     uint64_t sent, sent_bytes, dropped_queue, dropped_loss, dropped_mtu, dropped_outage, corrupted,
         duplicated;
 };

@@ -13,6 +13,10 @@
 //                                        with --rate MBIT, --seconds S, --from S, --cc NAME,
 //                                        --queue PERMILLE, --burst PACKETS (mean run of losses);
 //                                        --rtt MS and --loss PPM: only these (--trace: of the last)
+//   sim --figures                        what one flow alone must reach (figures.h), with --row
+//                                        PART-OF-NAME, --rate MBIT (the goals are for 1000),
+//                                        --seconds S,
+//                                        --memory MIB; --quick: smaller, as a test (TAP)
 //   sim --company                        who gets how much of a shared link: every figure with its
 //                                        goal; with --row PART-OF-NAME, --seeds K, --cc NAME
 #include <stdio.h>
@@ -23,15 +27,16 @@
 #include "base/math.h"
 #include "base/text.h"
 #include "company_table.h"
+#include "figures.h"
 #include "swarm.h"
 #include "world.h"
 
 struct arguments {
     const char *scenario;
     const char *cc, *trace, *row;
-    bool is_list, is_quick, is_all, is_matrix, is_company, is_traced;
+    bool is_figures, is_list, is_quick, is_all, is_matrix, is_company, is_traced;
     uint64_t swarm, jobs;
-    uint64_t seed, seeds, randoms, rate, from, seconds, queue, rtt, loss, burst;
+    uint64_t seed, seeds, randoms, rate, from, seconds, queue, rtt, loss, burst, memory;
 };
 
 static void print_details(const struct sim_result *result)
@@ -267,17 +272,33 @@ static int run_matrix(const struct arguments *arguments)
     return 0;
 }
 
+static int run_figures(const struct arguments *arguments)
+{
+    struct sim_figures_options options = {
+        .rate = arguments->rate * 125000,
+        .seconds = arguments->seconds,
+        .seed = arguments->seed,
+        .only = arguments->row,
+        .memory = arguments->memory << 20,
+        .is_quick = arguments->is_quick,
+        .is_traced = arguments->is_traced,
+    };
+    return sim_figures(&options) > 0;
+}
+
 static int usage(void)
 {
-    fprintf(stderr,
-            "usage: sim SCENARIO | random | swarm [--seed N] [--print] [--trace FILE]\n"
-            "       sim --swarm N [--seed FIRST] [--jobs K]\n"
-            "       sim --list\n"
-            "       sim --quick | --all [--seeds K] [--seed FIRST] [--random K]\n"
-            "       sim --matrix [--rate MBIT] [--from S] [--seconds S] [--queue PERMILLE]\n"
-            "           [--burst PACKETS] [--cc NAME] [--rtt MS] [--loss PPM]\n"
-            "           [--trace FILE]\n"
-            "       sim --company [--row PART] [--seeds K] [--seed FIRST] [--cc NAME] [--print]\n");
+    fprintf(
+        stderr,
+        "usage: sim SCENARIO | random | swarm [--seed N] [--print] [--trace FILE]\n"
+        "       sim --swarm N [--seed FIRST] [--jobs K]\n"
+        "       sim --list\n"
+        "       sim --quick | --all [--seeds K] [--seed FIRST] [--random K]\n"
+        "       sim --matrix [--rate MBIT] [--from S] [--seconds S] [--queue PERMILLE]\n"
+        "           [--burst PACKETS] [--cc NAME] [--rtt MS] [--loss PPM]\n"
+        "           [--trace FILE]\n"
+        "       sim --company [--row PART] [--seeds K] [--seed FIRST] [--cc NAME] [--print]\n"
+        "       sim --figures [--quick] [--row PART] [--rate MBIT] [--seconds S] [--memory MIB]\n");
     return 2;
 }
 
@@ -297,6 +318,7 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
         {"--loss", NULL, &arguments->loss},          {"--rate", NULL, &arguments->rate},
         {"--seconds", NULL, &arguments->seconds},    {"--queue", NULL, &arguments->queue},
         {"--swarm", NULL, &arguments->swarm},        {"--jobs", NULL, &arguments->jobs},
+        {"--figures", &arguments->is_figures, NULL}, {"--memory", NULL, &arguments->memory},
     };
     for (int i = 1; i < argc; i++) {
         bool is_known = false;
@@ -352,6 +374,8 @@ int main(int argc, char **argv)
         arguments.cc = "lt";
     if (arguments.is_matrix)
         return run_matrix(&arguments);
+    if (arguments.is_figures)
+        return run_figures(&arguments);
     if (arguments.is_quick || arguments.is_all)
         return run_tests(&arguments);
     return arguments.scenario != NULL ? run_one(&arguments) : usage();

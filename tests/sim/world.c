@@ -59,8 +59,9 @@ struct world {
     uint64_t fingerprint;
     lh_ns done_at, trace_at;
     lh_ns finished_at[2]; // when ends[i] had received all
-    uint64_t measured_bytes[2];
     bool is_measuring;
+    struct sim_probe probe;
+    struct sim_totals totals; // when measuring began
     struct sim_failure failure;
     FILE *trace_file;
     struct lh_trace traces[2];
@@ -258,6 +259,35 @@ static bool any_udp_is_up(const struct world *world, unsigned i)
     return is_up;
 }
 
+// `time` of the options in the world's; LH_NEVER while it counts from something that did not
+// happen.
+static lh_ns measured_time(const struct world *world, lh_ns time)
+{
+    if (!world->options->is_from_data)
+        return START_TIME + time;
+    return world->probe.first_data == 0 ? LH_NEVER : world->probe.first_data + time;
+}
+
+static struct sim_totals totals_of(struct world *world)
+{
+    struct lh_transport_stats sender, receiver;
+    struct lh_lane_stats lane;
+    lh_transport_stats(transport_of(world, 0), &sender);
+    lh_transport_stats(transport_of(world, 1), &receiver);
+    lh_transport_lane_stats(transport_of(world, 0), SIM_LANE_UDP, &lane);
+    return (struct sim_totals){
+        .acked = sender.block_bytes_acked,
+        .sent = world->links[0].sent_bytes,
+        .returned = world->links[1].sent_bytes,
+        .arrived = world->links[0].arrived_bytes,
+        .duplicates = receiver.duplicate_block_bytes,
+        .spurious = lane.packets_lost_spurious,
+        .lost = lane.packets_lost,
+        .packets = lane.packets_sent,
+        .dropped_queue = world->links[0].dropped_queue,
+    };
+}
+
 static lh_ns script_next(const struct world *world)
 {
     const struct sim_scenario *scenario = world->scenario;
@@ -271,8 +301,9 @@ static lh_ns script_next(const struct world *world)
     if (scenario->junk_every > 0)
         next = lh_ns_min(next, world->next_junk);
     if (world->options->measure_until > 0)
-        next = lh_ns_min(next, START_TIME + (world->is_measuring ? world->options->measure_until
-                                                                 : world->options->measure_from));
+        next = lh_ns_min(next,
+                         measured_time(world, world->is_measuring ? world->options->measure_until
+                                                                  : world->options->measure_from));
     return next;
 }
 
@@ -300,10 +331,10 @@ static void script_step(struct world *world)
     if (scenario->junk_every > 0 && world->now >= world->next_junk)
         inject_junk(world);
     if (world->options->measure_until > 0 && !world->is_measuring &&
-        since >= world->options->measure_from) {
+        world->now >= measured_time(world, world->options->measure_from)) {
         world->is_measuring = true;
-        for (unsigned i = 0; i < 2; i++)
-            world->measured_bytes[i] = world->ends[i].received_bytes;
+        world->probe.from = world->now;
+        world->totals = totals_of(world);
     }
 }
 
@@ -401,6 +432,17 @@ static void trace(struct world *world)
     }
 }
 
+static void probe(struct world *world)
+{
+    struct lh_lane_stats lane;
+    bool has_data = world->probe.first_data != 0;
+    if (!has_data) {
+        lh_transport_lane_stats(transport_of(world, 0), SIM_LANE_UDP, &lane);
+        has_data = lane.block_bytes_sent > 0;
+    }
+    sim_probe_step(&world->probe, &world->links[0], has_data, world->now);
+}
+
 static bool everything_is_done(const struct world *world)
 {
     return sim_end_is_done(&world->ends[0]) && sim_end_is_done(&world->ends[1]);
@@ -431,7 +473,8 @@ static bool is_over(struct world *world)
     if (world->failure.is_set)
         return true;
     if (world->options->measure_until > 0)
-        return world->is_measuring && world->now >= START_TIME + world->options->measure_until;
+        return world->is_measuring &&
+               world->now >= measured_time(world, world->options->measure_until);
     if (world->done_at == 0 && everything_is_done(world)) {
         world->done_at = world->now;
         lh_transport_close(transport_of(world, 0), 0, "done", local(world, 0));
@@ -455,6 +498,7 @@ static void run(struct world *world)
         script_step(world);
         for (unsigned i = 0; i < 2; i++)
             step_end(world, i);
+        probe(world);
         trace(world);
         check_step(world);
         if (is_over(world))
@@ -506,6 +550,8 @@ static void world_init(struct world *world,
         .udp_lanes = lane_count(world),
         .has_ssh = scenario->pipe.rate > 0,
     };
+    sim_probe_init(&world->probe, &scenario->up, scenario->up.delay + scenario->down.delay);
+    world->probe.next = START_TIME;
     for (unsigned i = 0; i < 2; i++) {
         struct sim_link_config link = i == 0 ? scenario->up : scenario->down;
         for (unsigned n = 0; n < SIM_OUTAGES_MAX; n++) { // given since the start
@@ -654,6 +700,14 @@ static void check_end(struct world *world, struct sim_result *result)
     }
 }
 
+static void measure_span(struct world *world, struct sim_result *result)
+{
+    const struct sim_totals was = world->totals, is = totals_of(world);
+    result->span = sim_totals_since(&is, &was);
+    result->queue_median = sim_probe_queue(&world->probe, 500);
+    result->queue_max = world->probe.queue_max;
+}
+
 static void measure(struct world *world, struct sim_result *result)
 {
     unsigned to = world->ends[1].received_bytes >= world->ends[0].received_bytes ? 1 : 0;
@@ -661,9 +715,15 @@ static void measure(struct world *world, struct sim_result *result)
     uint64_t bytes = world->ends[to].received_bytes;
     lh_ns span = world->finished_at[to] - START_TIME;
     if (world->options->measure_until > 0) {
-        bytes -= world->measured_bytes[to];
+        measure_span(world, result);
+        bytes = result->span.acked;
         span = world->options->measure_until - world->options->measure_from;
     }
+    result->dropped_queue = world->links[0].dropped_queue;
+    if (world->probe.first_data > 0)
+        result->first_data = world->probe.first_data - START_TIME;
+    if (world->probe.full_at > 0)
+        result->full_after = world->probe.full_at - world->probe.first_data;
     result->took = world->done_at > 0 ? world->done_at - START_TIME : world->now - START_TIME;
     result->bytes = world->ends[0].received_bytes + world->ends[1].received_bytes;
     result->goodput = span > 0 && span < LH_NEVER / 2 ? lh_muldiv(bytes, LH_SECOND, span) : 0;

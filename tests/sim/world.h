@@ -7,6 +7,7 @@
 
 #include "end.h"
 #include "link.h"
+#include "probe.h"
 
 struct sim_scenario {
     const char *name;
@@ -51,13 +52,21 @@ struct sim_result {
     uint64_t fingerprint;         // of every packet sent and when: equal for equal runs
     struct lh_lane_stats udp[2];  // client, server; its counters are the sums over all UDP lanes
     struct lh_transport_stats stats[2];
+    // Of a measured run; what the client sends.
+    struct sim_totals span;        // in the measured span
+    lh_ns first_data, full_after;  // since the start; from there to 90 % of the rate, 0 = never
+    uint64_t dropped_queue;        // packets of the forward link, from the start
+    lh_ns queue_median, queue_max; // of the forward link, in the span
 };
 
 struct sim_options {
     uint64_t seed;
-    bool is_traced;                    // printed on standard output
-    const char *trace_file;            // events as JSON lines; NULL: none
-    lh_ns measure_from, measure_until; // efficiency over this span instead; ends the run
+    bool is_traced;         // printed on standard output
+    const char *trace_file; // events as JSON lines; NULL: none
+    // Efficiency over this span instead; the end ends the run. Since the start, or `is_from_data`
+    // since the first byte of a block left.
+    lh_ns measure_from, measure_until;
+    bool is_from_data;
 };
 
 struct sim_result sim_run(const struct sim_scenario *scenario, const struct sim_options *options);

@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. A row is a path, a controller and goals; every row is one endless transfer (or one
+// of a given size), measured from 8 round trips and half a second after the first byte of a block.
+//
+//   E          blocks' bytes acknowledged / (rate x 0.952 x (1 - loss))
+//   full       from the first byte until 90 % of what the path carries arrived in a whole round
+//              trip (at least 50 ms), in milliseconds
+//   dup        bytes of blocks that arrived twice, of those that arrived
+//   spurious   packets declared lost that arrived after all, of those sent
+//   feedback   bytes sent back, of those sent
+//   queue      median of the forward queue, in milliseconds
+#include "figures.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/math.h"
+#include "world.h"
+
+#define PERCENT     10000u // ppm
+#define QUEUE_LEAST 64000u
+#define BLOCK       ((uint32_t)1 << 20)
+#define FULL_RATE   (UINT64_C(1000) * 125000)
+#define QUICK_RATE  (UINT64_C(200) * 125000)
+#define QUICK_TIME  8u
+#define HUNDRED_MB  UINT64_C(100000000)
+
+struct figure {
+    const char *name;
+    const struct lh_cc_type *cc;
+    bool is_quick;
+    unsigned rtt_ms;
+    uint32_t loss_ppm;
+    uint32_t return_loss_ppm;
+    unsigned queue_permille; // of the path's bandwidth x delay
+    unsigned burst;          // packets; loss comes in runs
+    uint32_t reorder_ppm;
+    lh_ns reorder_delay;
+    uint64_t bytes; // of the transfer; 0: endless
+    // Goals; 0 = none.
+    unsigned efficiency;     // permille at least
+    unsigned duplicates_ppm; // at most
+    unsigned spurious_ppm;   // at most
+    unsigned feedback_ppm;   // at most
+    lh_ns full, queue, time; // at most
+};
+
+static const unsigned rtts[] = {1, 10, 50, 100, 200, 300};
+static const uint32_t losses[] = {0, 1000, 10000, 20000, 50000, 100000};
+
+#define SHALLOW(controller, rtt, loss, quick)                                                      \
+    {                                                                                              \
+        .name = "shallow", .cc = &(controller), .rtt_ms = (rtt), .loss_ppm = (loss),               \
+        .queue_permille = 50, .efficiency = 850, .is_quick = (quick)                               \
+    }
+#define BURSTY(controller, rtt, quick)                                                             \
+    {                                                                                              \
+        .name = "burst", .cc = &(controller), .rtt_ms = (rtt), .loss_ppm = 2 * PERCENT,            \
+        .burst = 8, .queue_permille = 1000, .efficiency = 850, .is_quick = (quick)                 \
+    }
+#define REORDER(rtt, quick)                                                                        \
+    {                                                                                              \
+        .name = "reorder", .cc = &lh_cc_lt, .rtt_ms = (rtt), .reorder_ppm = 10 * PERCENT,          \
+        .reorder_delay = 5 * LH_MS, .queue_permille = 1000, .efficiency = 900,                     \
+        .spurious_ppm = 10000, .is_quick = (quick)                                                 \
+    }
+#define DEEP(rtt, loss, quick)                                                                     \
+    {                                                                                              \
+        .name = "deep", .cc = &lh_cc_lt, .rtt_ms = (rtt), .loss_ppm = (loss),                      \
+        .queue_permille = 4000, .efficiency = 900, .is_quick = (quick),                            \
+        .queue = LH_MAX(5 * LH_MS, (rtt)*LH_MS * 15 / 100)                                         \
+    }
+
+static const struct figure special[] = {
+    SHALLOW(lh_cc_high, 50, 0, true),
+    SHALLOW(lh_cc_high, 100, 0, false),
+    SHALLOW(lh_cc_high, 100, PERCENT, true),
+    SHALLOW(lh_cc_high, 100, 5 * PERCENT, false),
+    SHALLOW(lh_cc_high, 300, PERCENT, false),
+    SHALLOW(lh_cc_lt, 50, 0, false),
+    SHALLOW(lh_cc_lt, 100, PERCENT, true),
+    SHALLOW(lh_cc_lt, 200, 2 * PERCENT, false),
+    BURSTY(lh_cc_high, 10, false),
+    BURSTY(lh_cc_high, 100, true),
+    BURSTY(lh_cc_high, 300, false),
+    BURSTY(lh_cc_lt, 50, true),
+    REORDER(1, false),
+    REORDER(10, true),
+    REORDER(50, false),
+    REORDER(100, true),
+    DEEP(1, 0, false),
+    DEEP(10, 0, true),
+    DEEP(50, PERCENT, false),
+    DEEP(100, 0, true),
+    DEEP(200, PERCENT, false),
+    {
+        .name = "100MB",
+        .cc = &lh_cc_high,
+        .rtt_ms = 100,
+        .loss_ppm = PERCENT,
+        .queue_permille = 1000,
+        .bytes = HUNDRED_MB,
+        .time = 2 * LH_SECOND,
+        .is_quick = true,
+    },
+    {
+        .name = "100MB",
+        .cc = &lh_cc_lt,
+        .rtt_ms = 100,
+        .loss_ppm = PERCENT,
+        .queue_permille = 1000,
+        .bytes = HUNDRED_MB,
+        .time = 2 * LH_SECOND,
+    },
+    {
+        .name = "feedback-lost",
+        .cc = &lh_cc_high,
+        .rtt_ms = 100,
+        .loss_ppm = PERCENT,
+        .return_loss_ppm = 10 * PERCENT,
+        .queue_permille = 1000,
+        .efficiency = 950,
+        .duplicates_ppm = 10000,
+        .is_quick = true,
+    },
+};
+
+static struct sim_link_config path_of(const struct figure *figure, uint64_t rate)
+{
+    struct sim_link_config link = {.rate = rate, .delay = figure->rtt_ms * LH_MS / 2};
+    uint64_t path = lh_muldiv(rate, 2 * link.delay, LH_SECOND);
+    link.queue_bytes = LH_MAX(lh_muldiv(path, figure->queue_permille, 1000), QUEUE_LEAST);
+    return link;
+}
+
+static struct sim_scenario scenario_of(const struct figure *figure,
+                                       const struct sim_figures_options *options)
+{
+    struct sim_link_config up = path_of(figure, options->rate), down = up;
+    uint64_t seconds = options->seconds + 10;
+    up.loss_ppm = down.loss_ppm = figure->burst == 0 ? figure->loss_ppm : 0;
+    up.burst_ppm = down.burst_ppm = figure->burst == 0 ? 0 : figure->loss_ppm;
+    up.burst_packets = down.burst_packets = figure->burst;
+    up.reorder_ppm = down.reorder_ppm = figure->reorder_ppm;
+    up.reorder_delay = down.reorder_delay = figure->reorder_delay;
+    down.loss_ppm = LH_MAX(down.loss_ppm, figure->return_loss_ppm);
+    uint64_t bytes = figure->bytes != 0 ? figure->bytes : options->rate * seconds;
+    return (struct sim_scenario){
+        .name = figure->name,
+        .up = up,
+        .down = down,
+        .client = {.blocks = (uint32_t)((bytes + BLOCK - 1) / BLOCK),
+                   .block_min = BLOCK,
+                   .block_max = BLOCK,
+                   .is_light = true},
+        .cc = figure->cc,
+        .limits.rate_target = figure->cc == &lh_cc_fixed ? options->rate : 0,
+        .aead = &lh_aead_null,
+        .receive_budget = options->memory != 0 ? options->memory : LH_MEMORY_DEFAULT,
+        .wake_late = 50 * LH_US,
+        .time_limit = LH_NEVER / 4,
+    };
+}
+
+enum bound { AT_LEAST, AT_MOST };
+
+// Prints one value with its goal (0: none); "!" instead of "/" where it was missed.
+static bool judge(const char *name, int digits, double value, double goal, enum bound bound)
+{
+    bool is_met = goal == 0 || (bound == AT_LEAST ? value >= goal : value <= goal);
+    printf(" %s %.*f", name, digits, value);
+    if (goal > 0)
+        printf("%s%g", is_met ? "/" : "!", goal);
+    return is_met;
+}
+
+static double share(uint64_t part, uint64_t whole)
+{
+    return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
+}
+
+static bool run_figure(const struct figure *figure, const struct sim_figures_options *options)
+{
+    struct sim_scenario scenario = scenario_of(figure, options);
+    lh_ns from = 8 * figure->rtt_ms * LH_MS + LH_SECOND / 2;
+    struct sim_options run = {.seed = options->seed, .is_traced = options->is_traced};
+    if (figure->bytes == 0) {
+        run.is_from_data = true;
+        run.measure_from = from;
+        run.measure_until = from + options->seconds * LH_SECOND;
+    }
+    struct sim_result result = sim_run(&scenario, &run);
+    printf("%-13s %-5s %3u ms %4.1f %%:", figure->name, figure->cc->name, figure->rtt_ms,
+           (double)figure->loss_ppm / PERCENT);
+    if (!result.is_ok) {
+        printf(" FAILED: %s\n", result.failure);
+        return false;
+    }
+    const struct sim_totals *span = &result.span;
+    bool is_met = true;
+    if (figure->bytes != 0) {
+        is_met &= judge("data phase [s]", 2, (double)(result.took - result.first_data) / 1e9,
+                        (double)figure->time / 1e9, AT_MOST);
+        is_met &= judge("queue drops", 0, (double)result.dropped_queue, 0, AT_MOST);
+    } else {
+        is_met &= judge("E", 3, (double)result.efficiency_permille / 1000,
+                        figure->efficiency / 1000.0, AT_LEAST);
+        is_met &= judge("dup [%]", 2, share(span->duplicates, span->acked),
+                        figure->duplicates_ppm / 1e4, AT_MOST);
+        is_met &= judge("spurious [%]", 2, share(span->spurious, span->packets),
+                        figure->spurious_ppm / 1e4, AT_MOST);
+        is_met &= judge("feedback [%]", 3, share(span->returned, span->sent),
+                        figure->feedback_ppm / 1e4, AT_MOST);
+        is_met &= judge("queue [ms]", 1, (double)result.queue_median / 1e6,
+                        (double)figure->queue / 1e6, AT_MOST);
+    }
+    double full = result.full_after == 0 ? 1e9 : (double)result.full_after / 1e6;
+    is_met &= judge("full [ms]", 0, full, (double)figure->full / 1e6, AT_MOST);
+    printf(" memory [MB] %.0f%s\n", (double)result.stats[1].receive_memory_peak / 1e6,
+           is_met ? "" : "  MISSED");
+    fflush(stdout);
+    return is_met;
+}
+
+static bool is_wanted(const struct figure *figure, const struct sim_figures_options *options)
+{
+    char line[80];
+    snprintf(line, sizeof line, "%s %s %ums %g%%", figure->name, figure->cc->name, figure->rtt_ms,
+             (double)figure->loss_ppm / PERCENT);
+    return (figure->is_quick || !options->is_quick) &&
+           (options->only == NULL || strstr(line, options->only) != NULL);
+}
+
+// Runs one row in its turn; as a test at a smaller rate and for a shorter time.
+static unsigned
+take(const struct figure *figure, const struct sim_figures_options *options, unsigned *number)
+{
+    struct sim_figures_options used = *options;
+    if (!is_wanted(figure, options))
+        return 0;
+    if (options->is_quick) {
+        used.rate = figure->bytes == 0 ? QUICK_RATE : FULL_RATE;
+        used.seconds = QUICK_TIME;
+    }
+    if (options->is_quick)
+        printf("# ");
+    bool is_met = run_figure(figure, &used);
+    if (options->is_quick)
+        printf("%s %u - figure %s, %s, %u ms, loss %g %%\n", is_met ? "ok" : "not ok", (*number)++,
+               figure->name, figure->cc->name, figure->rtt_ms, (double)figure->loss_ppm / PERCENT);
+    return !is_met;
+}
+
+unsigned sim_figures(const struct sim_figures_options *options)
+{
+    static const struct {
+        const struct lh_cc_type *cc;
+        unsigned efficiency;
+    } policies[] = {{&lh_cc_high, 950}, {&lh_cc_fixed, 950}, {&lh_cc_lt, 900}};
+    unsigned missed = 0, number = 1;
+    for (size_t n = 0; n < LH_ARRAY_LEN(policies); n++) {
+        for (size_t i = 0; i < LH_ARRAY_LEN(rtts); i++) {
+            for (size_t j = 0; j < LH_ARRAY_LEN(losses); j++) {
+                struct figure cell = {
+                    .name = "cell",
+                    .cc = policies[n].cc,
+                    .is_quick = (i + j) % LH_ARRAY_LEN(rtts) == n, // each length and loss once
+                    .rtt_ms = rtts[i],
+                    .loss_ppm = losses[j],
+                    .queue_permille = 1000,
+                    .efficiency = policies[n].efficiency,
+                    .duplicates_ppm = losses[j] > 5 * PERCENT ? 2 * PERCENT : PERCENT,
+                    .feedback_ppm = 3000,
+                    .full = 8 * rtts[i] * LH_MS + LH_SECOND / 2,
+                };
+                missed += take(&cell, options, &number);
+            }
+        }
+    }
+    for (size_t i = 0; i < LH_ARRAY_LEN(special); i++)
+        missed += take(&special[i], options, &number);
+    if (options->is_quick)
+        printf("1..%u\n", number - 1);
+    else
+        printf("%u figures missed\n", missed);
+    return missed;
+}
