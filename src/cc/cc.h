@@ -38,9 +38,13 @@ struct lh_cc_feedback {
     uint64_t rate_sample;
     bool rate_is_app_limited; // the sample was limited by us, not by the path: never lowers the
                               // model
-    uint64_t rate_recent; // the same over at least a quarter of an RTT; 0 = none, or limited by us
-    lh_ns rtt_sample;     // 0 = none
-    lh_ns rtt_min;        // lowest of the last 10 s
+    // The newest packet that had arrived: when, by the receiver's clock (only differences mean
+    // anything; 0 = this feedback says nothing new), when it was sent, and the bytes sent before
+    // it. With `delivered` the controller can make rates of its own.
+    lh_ns arrived_at, sent_at;
+    uint64_t sent_total;
+    lh_ns rtt_sample; // 0 = none
+    lh_ns rtt_min;    // lowest of the last 10 s
     lh_ns rtt_smoothed;
     lh_ns queue_delay;   // one-way delay above its 10 s minimum, by the receiver's clock
     uint64_t ce_packets; // newly marked CE

@@ -22,11 +22,11 @@
 // still send a little less than the one before.
 //
 // Phases:
-//   startup    gain 2.77 until three rounds bring less than 25 % growth, or one that also had far
-//              more losses than those before, or a queue of a quarter of a round trip stands
-//              above what jitter makes. Loss alone does not end it.
+//   startup    trains of packets that grow until one arrives slower than it was sent
+//   (lt_startup.c);
+//              random loss does not end it.
 //   drain      gain 0.5 until the queue of startup is gone.
-//   cruise     gain 1 for two to three seconds, and at least six round trips.
+//   cruise     gain 1 for two to three seconds, and at least six round trips; after startup four.
 //   up         gain 1.25 as long as bw grows by it: is there more? Ends at a grown queue or at
 //              congestion. Growth three times on end means that there is much more: startup again.
 //   down       gain 0.9 until the queue of `up` is gone; then cruise.
@@ -52,22 +52,21 @@
 #include "base/math.h"
 #include "cc/lt_internal.h"
 
-#define INTERVAL_PACKETS   512u
-#define PROBING_PACKETS    128u
-#define INTERVAL_ROUNDS    8u // a slow path need not wait longer for its packets
-#define CRUISE_SPREAD      LH_SECOND
-#define CRUISE_RTTS        6u
-#define DRAIN_ROUNDS_MAX   10u
-#define PROBE_RTT_AFTER    (10 * LH_SECOND)
-#define PROBE_RTT_TIME     (200 * LH_MS)
-#define STARTUP_ROUNDS_MIN 3u   // what jitter does to the queue must be known first
-#define STARTUP_QUEUE      250u // per thousand of a round trip
-#define FLAT_ROUNDS        3u
-#define STARTUP_LOSS       100000u // ppm above the worst round before
-#define UP_ROUNDS          3u      // until growth shows: a round trip, one for the mean, one to act
-#define CASCADE_INTERVALS  3u
-#define EXCESS_INTERVALS   3u
-#define TARGET_DOUBLINGS   4u // startup begins at target / 2^4
+#define INTERVAL_PACKETS  512u
+#define PROBING_PACKETS   128u
+#define INTERVAL_ROUNDS   8u // a slow path need not wait longer for its packets
+#define CRUISE_SPREAD     LH_SECOND
+#define CRUISE_RTTS       6u
+#define FIRST_CRUISE_RTTS 4u
+#define FIRST_CRUISE      (200 * LH_MS)
+#define DRAIN_ROUNDS_MAX  10u
+#define PROBE_RTT_AFTER   (10 * LH_SECOND)
+#define PROBE_RTT_TIME    (200 * LH_MS)
+#define UP_ROUNDS         3u // until growth shows: a round trip, one for the mean, one to act
+#define CASCADE_INTERVALS 3u
+#define EXCESS_INTERVALS  3u
+#define INITIAL_TIME      (10 * LH_MS) // the first window takes so much at least
+#define TARGET_DOUBLINGS  4u           // startup begins at target / 2^4
 
 // --- Phases --------------------------------------------------------------------------------------
 
@@ -84,16 +83,24 @@ static void enter_cruise(struct lh_lt *lt, lh_ns now)
     lt->spread = lt->spread * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
     lt->cruise_time = lt->params->cruise_min + (lt->spread >> 33) % CRUISE_SPREAD;
     lt->cruise_time = LH_MAX(lt->cruise_time, CRUISE_RTTS * lh_lt_rtt(lt));
+    if (lt->is_first_cruise) // startup may have been misled: look again soon
+        lt->cruise_time = LH_MAX(FIRST_CRUISE_RTTS * lh_lt_rtt(lt), FIRST_CRUISE);
+    lt->is_first_cruise = false;
     enter(lt, LH_LT_CRUISE, now);
 }
 
 static void enter_startup(struct lh_lt *lt, lh_ns now)
 {
-    lt->grown_bw = 0;
-    lt->bw_recent = 0;
-    lt->flat_rounds = 0;
-    lt->queue_base = lt->queue_round = LH_MAX(lh_lt_queue_standing(lt), lt->queue_base);
+    lt_startup_begin(lt);
     enter(lt, LH_LT_STARTUP, now);
+}
+
+// Startup is over: what it found is what the path carries.
+static void leave_startup(struct lh_lt *lt, uint64_t rate, lh_ns now)
+{
+    lt->bw[1] = LH_MAX(lt->bw[1], rate);
+    lt->is_first_cruise = true;
+    enter(lt, LH_LT_DRAIN, now);
 }
 
 // A new cycle: the older half of the filter goes, unless this half has nothing that the path
@@ -132,8 +139,8 @@ void lh_lt_init(struct lh_lt *lt,
         .interval.queue_min = LH_NEVER,
     };
     lh_loss_baseline_init(&lt->loss, params->loss_cap_ppm);
-    lt->initial_rate =
-        lh_muldiv((uint64_t)LT_INITIAL_PACKETS * packet_size, LH_SECOND, lh_lt_rtt(lt));
+    lt->initial_rate = lh_muldiv((uint64_t)LT_INITIAL_PACKETS * packet_size, LH_SECOND,
+                                 lh_ns_max(lh_lt_rtt(lt), INITIAL_TIME));
     lt->initial_rate = LH_MAX(lt->initial_rate, limits->rate_target >> TARGET_DOUBLINGS);
     enter(lt, LH_LT_STARTUP, now);
     lt_refresh(lt);
@@ -206,7 +213,7 @@ on_congestion(struct lh_lt *lt, const struct lh_lt_interval *seen, uint64_t infl
     switch (lt->phase) {
     case LH_LT_STARTUP:
         if (seen->queue_min > lh_lt_queue_low(lt))
-            enter(lt, LH_LT_DRAIN, now);
+            leave_startup(lt, 0, now);
         break;
     case LH_LT_UP:
         lt->inflight_long = LH_MAX(inflight, lh_lt_inflight_target(lt) * 7 / 10);
@@ -232,8 +239,6 @@ on_congestion(struct lh_lt *lt, const struct lh_lt_interval *seen, uint64_t infl
 static void note_rate(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
 {
     uint64_t rate = feedback->rate_sample;
-    if (lt->phase == LH_LT_STARTUP)
-        lt->bw_recent = LH_MAX(lt->bw_recent, feedback->rate_recent);
     if (rate == 0)
         return;
     bool is_limited = feedback->rate_is_app_limited || feedback->window_limited;
@@ -245,30 +250,6 @@ static void note_rate(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
     lt->interval.rates++;
     if (lt->phase == LH_LT_STARTUP)
         lt->bw[1] = LH_MAX(lt->bw[1], rate);
-}
-
-static void startup_round(struct lh_lt *lt, const struct lh_lt_interval *seen, lh_ns now)
-{
-    if (lt_has_reached_target(lt)) {
-        enter(lt, LH_LT_DRAIN, now);
-        return;
-    }
-    if (seen->is_limited || lt->bw[1] == 0)
-        return;
-    lt->queue_base = lh_ns_max(lt->queue_base, lt->queue_round);
-    lt->queue_round = 0;
-    if (lt->bw[1] >= lt->grown_bw / 4 * 5) {
-        lt->grown_bw = lt->bw[1];
-        lt->flat_rounds = 0;
-        if (seen->packets > 0) // there is room on the path: these losses are its own
-            lh_loss_baseline_add(&lt->loss, seen->packets, seen->lost);
-        return;
-    }
-    // A shallow queue shows as losses, not as delay.
-    bool is_lossy = lh_loss_baseline_is_known(&lt->loss) &&
-                    seen->lost > lh_muldiv(seen->packets, lt->loss.high_ppm + STARTUP_LOSS, LH_PPM);
-    if (++lt->flat_rounds >= FLAT_ROUNDS || is_lossy)
-        enter(lt, LH_LT_DRAIN, now);
 }
 
 static void up_interval(struct lh_lt *lt, lh_ns now)
@@ -306,8 +287,8 @@ static uint32_t end_interval(struct lh_lt *lt, const struct lh_cc_feedback *feed
         lh_loss_baseline_add(&lt->loss, seen.packets, seen.lost);
     if (is_congested_now)
         on_congestion(lt, &seen, feedback->inflight, now);
-    if (lt->phase == LH_LT_STARTUP)
-        startup_round(lt, &seen, now);
+    if (lt->phase == LH_LT_STARTUP && (lt_has_reached_target(lt) || lt_startup_round(lt, &seen)))
+        leave_startup(lt, 0, now);
     else if (lt->phase == LH_LT_UP)
         up_interval(lt, now);
     notes |= is_queue_low ? LH_LT_QUEUE_LOW : 0u;
@@ -315,23 +296,24 @@ static uint32_t end_interval(struct lh_lt *lt, const struct lh_cc_feedback *feed
     return lt->excess_run > 0 ? notes | LH_LT_EXCESS : notes;
 }
 
-// A queue stands that we made: `share` of a round trip, per thousand, above what was there before.
-static bool has_grown_queue(const struct lh_lt *lt, lh_ns least, uint32_t share)
+// A queue stands that we made in `up`.
+static bool has_grown_queue(const struct lh_lt *lt)
 {
-    least = lh_ns_max(least, 2 * lh_lt_queue_low(lt));
-    least = lh_ns_max(least, lh_muldiv(lh_lt_rtt(lt), share, LH_LT_PERMILLE));
-    return lh_lt_queue_standing(lt) > lt->queue_base + least;
+    lh_ns share = lh_muldiv(lh_lt_rtt(lt), lt->params->queue_up_share, LH_LT_PERMILLE);
+    lh_ns least = lh_ns_max(lt->params->queue_up_min, 2 * lh_lt_queue_low(lt));
+    return lh_lt_queue_standing(lt) > lt->queue_base + lh_ns_max(least, share);
 }
 
 // Phases that end by time, by what is in flight or by the queue do so with any feedback.
 static void step(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
 {
     lh_ns now = feedback->now, in_phase = lh_ns_since(now, lt->phase_start);
+    uint64_t rate;
     switch (lt->phase) {
     case LH_LT_STARTUP:
-        lt->queue_round = lh_ns_max(lt->queue_round, lh_lt_queue_standing(lt));
-        if (lt->phase_rounds >= STARTUP_ROUNDS_MIN && has_grown_queue(lt, 0, STARTUP_QUEUE))
-            enter(lt, LH_LT_DRAIN, now);
+        rate = lt_startup_report(lt, feedback);
+        if (rate > 0 || lt_startup_has_queue(lt))
+            leave_startup(lt, rate, now);
         break;
     case LH_LT_DRAIN:
     case LH_LT_DOWN:
@@ -345,7 +327,7 @@ static void step(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
             enter(lt, LH_LT_PROBE_RTT, now);
         break;
     case LH_LT_UP:
-        if (has_grown_queue(lt, lt->params->queue_up_min, lt->params->queue_up_share))
+        if (has_grown_queue(lt))
             enter(lt, LH_LT_DOWN, now);
         break;
     case LH_LT_PROBE_RTT:

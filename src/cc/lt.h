@@ -66,6 +66,23 @@ struct lh_lt_interval {
     bool is_limited; // by us, not by the path
 };
 
+// One feedback's newest arrival, as in struct lh_cc_feedback.
+struct lh_lt_point {
+    lh_ns arrived_at, sent_at;
+    uint64_t sent_total, delivered;
+};
+
+// What startup knows of the trains that it sends (lt_startup.c).
+struct lh_lt_startup {
+    struct lh_lt_point point; // of the report before; arrived_at 0 = none
+    uint64_t rate;            // highest that arrived about as fast as it was sent
+    uint64_t grown;           // what `rate` must exceed to count as growth
+    uint32_t flat_rounds;     // rounds without growth
+    uint32_t slow_reports;    // on end that say: the path is full
+    uint64_t slow_sent, slow_bytes;
+    lh_ns slow_time;
+};
+
 // The state. Others may read all of it, and write nothing.
 struct lh_lt {
     const struct lh_lt_params *params;
@@ -74,28 +91,27 @@ struct lh_lt {
     enum lh_lt_phase phase, phase_before;
     lh_ns phase_start;
     lh_ns cruise_time;
+    bool is_first_cruise; // since startup
     uint32_t phase_rounds;
     uint64_t initial_rate;
     uint64_t bw[2];           // highest of the last cycle and of this one; 0 = none
-    uint64_t bw_recent;       // startup: highest over a quarter of a round trip
     uint64_t congestions;     // intervals that were congested
     uint64_t bw_short;        // bound since the last congestion, UINT64_MAX = none
     uint64_t inflight_long;   // the same for the window, from congestion in `up`
     uint64_t grown_bw;        // what bw must exceed to count as growth
     uint32_t grown_intervals; // up: intervals with growth
     uint32_t grown_round;     // and when the last of them ended
-    uint32_t flat_rounds;     // startup: rounds without growth
     uint32_t excess_run;      // intervals on end with excess losses
     lh_ns rtt_min;            // 0 = unknown
     lh_ns queue_latest;
     lh_ns queues[LH_LT_QUEUE_REPORTS]; // of the last reports; their lowest tells a queue from
                                        // jitter
     uint64_t queues_count;
-    lh_ns queue_base;  // before we pushed: what jitter and others make
-    lh_ns queue_round; // startup: highest standing queue of this round
+    lh_ns queue_base; // before we pushed: what jitter and others make
     lh_ns low_queue_at;
     uint64_t pacing_rate, cwnd; // the answers
     uint64_t spread;            // a counter that spreads the lengths of cruises
+    struct lh_lt_startup startup;
     struct lh_lt_interval interval, last;
     struct lh_loss_baseline loss;
 };

@@ -6,7 +6,6 @@
 
 #include "cc/lt.h"
 
-#define LT_GAIN_STARTUP    2770u // per thousand
 #define LT_INITIAL_PACKETS 64u
 #define LT_WINDOW_PACKETS  4u
 
@@ -14,5 +13,15 @@
 void lt_refresh(struct lh_lt *lt);
 // The rate is at the target and the path delivers it: there is nothing more to find out.
 bool lt_has_reached_target(const struct lh_lt *lt);
+
+// --- lt_startup.c ---
+void lt_startup_begin(struct lh_lt *lt);
+uint32_t lt_startup_gain(const struct lh_lt *lt); // of pacing, per thousand
+// A feedback. Gives the path's rate where a train has shown it: startup is over; else 0.
+uint64_t lt_startup_report(struct lh_lt *lt, const struct lh_cc_feedback *feedback);
+// A round has ended. True where there is nothing to be gained by more of them.
+bool lt_startup_round(struct lh_lt *lt, const struct lh_lt_interval *seen);
+// A queue stands that was not there before.
+bool lt_startup_has_queue(const struct lh_lt *lt);
 
 #endif

@@ -7,20 +7,19 @@
 
 #define RTT_UNKNOWN (100 * LH_MS)
 
-// Of pacing and of the window in each phase, per thousand; `up` paces at what the policy says.
+// Of pacing and of the window in each phase, per thousand. 0: startup says it (its window is a
+// train's length), and the policy for `up`.
 static const struct {
     uint32_t gain, window;
 } phases[LH_LT_PHASE_N_] = {
-    [LH_LT_STARTUP] = {LT_GAIN_STARTUP, 2000},
-    [LH_LT_DRAIN] = {500, 2000},
-    [LH_LT_CRUISE] = {1000, 2000},
-    [LH_LT_UP] = {0, 2250},
-    [LH_LT_DOWN] = {900, 2000},
-    [LH_LT_PROBE_RTT] = {1000, 500},
+    [LH_LT_STARTUP] = {0, 1000}, [LH_LT_DRAIN] = {500, 2000}, [LH_LT_CRUISE] = {1000, 2000},
+    [LH_LT_UP] = {0, 2250},      [LH_LT_DOWN] = {900, 2000},  [LH_LT_PROBE_RTT] = {1000, 500},
 };
 
 static uint32_t gain_of(const struct lh_lt *lt)
 {
+    if (lt->phase == LH_LT_STARTUP)
+        return lt_startup_gain(lt);
     return lt->phase == LH_LT_UP ? lt->params->gain_up : phases[lt->phase].gain;
 }
 
@@ -28,7 +27,7 @@ uint64_t lh_lt_bw(const struct lh_lt *lt)
 {
     uint64_t bw = LH_MAX(lt->bw[0], lt->bw[1]);
     if (lt->phase == LH_LT_STARTUP)
-        bw = LH_MAX(bw, lt->bw_recent); // a whole round trip's mean lags behind the growth
+        bw = LH_MAX(bw, lt->startup.rate); // a whole round trip's mean lags behind the growth
     if (bw == 0)
         bw = lt->initial_rate;
     return LH_MIN(bw, lt->bw_short);
@@ -113,11 +112,9 @@ static uint64_t quantum(const struct lh_lt *lt)
 
 static uint64_t compute_cwnd(const struct lh_lt *lt)
 {
-    uint64_t gain = phases[lt->phase].window;
-    if (lt->phase == LH_LT_STARTUP && lt->queue_latest < lh_lt_queue_low(lt))
-        gain = LT_GAIN_STARTUP; // until a queue shows, the window may grow as fast as the pacing
     uint64_t rate = LH_MAX(lh_lt_with_loss(lt, lh_lt_bw(lt)), lt->limits.rate_min);
-    uint64_t window = lh_muldiv(lh_muldiv(rate, lh_lt_rtt(lt), LH_SECOND), gain, LH_LT_PERMILLE);
+    uint64_t window = lh_muldiv(lh_muldiv(rate, lh_lt_rtt(lt), LH_SECOND), phases[lt->phase].window,
+                                LH_LT_PERMILLE);
     if (lt->phase != LH_LT_UP)
         window = LH_MIN(window, lt->inflight_long);
     window += 3 * quantum(lt);

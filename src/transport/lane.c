@@ -204,11 +204,9 @@ static void sample(struct lh_lane *lane,
     out->rate_sample = lh_rate_add(&lane->rate, &point, lh_rtt_min(&lane->rtt), &since);
     out->rate_is_app_limited = lane->app_limited_pn > since;
     lane->stats.delivery_rate = out->rate_sample;
-    if (out->rate_sample == 0)
-        return;
-    out->rate_recent = lh_rate_over(&lane->rate, lh_rtt_min(&lane->rtt) / 4, &since);
-    if (lane->app_limited_pn > since)
-        out->rate_recent = 0;
+    out->arrived_at = point.clock_us * LH_US;
+    out->sent_at = point.sent_at;
+    out->sent_total = point.sent_total;
 }
 
 static void

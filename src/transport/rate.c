@@ -22,17 +22,11 @@ lh_rate_add(struct lh_rate *rate, const struct lh_rate_point *point, lh_ns rtt, 
             return 0;
     }
     rate->points[rate->count++ % LH_RATE_HISTORY] = *point;
-    return lh_rate_over(rate, rtt, out_since);
-}
-
-uint64_t lh_rate_over(const struct lh_rate *rate, lh_ns span, uint64_t *out_since)
-{
-    uint64_t span_us = LH_MAX(span / LH_US, (uint64_t)SPAN_MIN_US);
+    uint64_t span_us = LH_MAX(rtt / LH_US, (uint64_t)SPAN_MIN_US);
     uint32_t available = LH_MIN(rate->count, (uint32_t)LH_RATE_HISTORY);
     uint32_t back = 1;
     if (available < 2)
         return 0;
-    const struct lh_rate_point *point = point_back(rate, 0);
     while (back + 1 < available && point->clock_us - point_back(rate, back)->clock_us < span_us)
         back++;
     const struct lh_rate_point *from = point_back(rate, back);

@@ -37,7 +37,4 @@ uint64_t lh_rate_add(struct lh_rate *rate,
                      lh_ns rtt,
                      uint64_t *out_since);
 
-// The rate at the newest point over at least another span.
-uint64_t lh_rate_over(const struct lh_rate *rate, lh_ns span, uint64_t *out_since);
-
 #endif

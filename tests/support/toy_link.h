@@ -186,7 +186,9 @@ static inline void toy_feedback(struct toy_link *link)
     feedback.inflight = link->inflight;
     feedback.delivered = link->delivered;
     feedback.rate_sample = toy_rate(link, link->rtt);
-    feedback.rate_recent = link->was_app_limited ? 0 : toy_rate(link, link->rtt / 4);
+    feedback.arrived_at = seen;
+    feedback.sent_at = link->packets[last].sent;
+    feedback.sent_total = link->packets[last].sent_before;
     feedback.rate_is_app_limited = link->was_app_limited;
     feedback.rtt_sample = link->packets[last].arrived - link->packets[last].sent + link->rtt / 2;
     feedback.rtt_min = link->rtt;
