@@ -183,9 +183,9 @@ lh_err lh_udp_lane_init(struct lh_udp_lane *lane,
 
 static void unwatch_all(struct lh_udp_lane *lane)
 {
-    for (size_t i = 0; i < lane->fd_count; i++)
-        lh_loop_remove(lane->loop, lane->fds[i]);
-    lane->fd_count = 0;
+    for (size_t i = 0; i < lane->watch_count; i++)
+        lh_loop_remove(lane->loop, lane->watches[i].fd);
+    lane->watch_count = 0;
 }
 
 void lh_udp_lane_fini(struct lh_udp_lane *lane)
@@ -207,14 +207,16 @@ static void follow_descriptors(struct lh_udp_lane *lane)
     int open_now[LH_UDP_LANE_FDS];
     uint32_t generation = lane->io->generation(lane);
 
-    if (lane->fd_count > 0 && generation == lane->generation)
+    if (lane->watch_count > 0 && generation == lane->generation)
         return;
     unwatch_all(lane);
     lane->generation = generation;
     size_t count = lane->io->fds(lane, open_now);
     for (size_t i = 0; i < count; i++) {
-        if (lh_loop_add(lane->loop, open_now[i], EPOLLIN, on_readable, lane) == 0)
-            lane->fds[lane->fd_count++] = open_now[i];
+        struct lh_udp_watch *watch = &lane->watches[lane->watch_count];
+        *watch = (struct lh_udp_watch){.lane = lane, .fd = open_now[i]};
+        if (lh_loop_add(lane->loop, watch->fd, EPOLLIN, on_readable, watch) == 0)
+            lane->watch_count++;
     }
 }
 
@@ -295,18 +297,18 @@ static void follow_path(struct lh_udp_lane *lane, lh_ns now)
 
 static void on_readable(void *user, uint32_t events, lh_ns now)
 {
-    struct lh_udp_lane *lane = user;
+    const struct lh_udp_watch *watch = user;
+    struct lh_udp_lane *lane = watch->lane;
+    bool more = true;
 
     (void)events;
-    for (size_t i = 0; i < lane->fd_count; i++) {
-        // Any of ours may be ready; asking all of them is cheap, there are few.
-        for (int turn = 0; turn < RECEIVES_PER_EVENT; turn++) {
-            struct lh_udp_batch batch = {0};
-            if (lane->io->recv(lane, lane->fds[i], now, &batch) != 0)
-                break;
-            now = lh_loop_refresh(lane->loop);
-            deliver(lane, &batch, now);
-        }
+    for (int turn = 0; more && turn < RECEIVES_PER_EVENT; turn++) {
+        struct lh_udp_batch batch = {0};
+        if (lane->io->recv(lane, watch->fd, now, &batch) != 0)
+            break;
+        now = lh_loop_refresh(lane->loop);
+        deliver(lane, &batch, now);
+        more = batch.more;
     }
     lh_transport_socket_drops(lane->transport, lane->lane, lane->io->socket_drops(lane));
     follow_path(lane, now);

@@ -21,6 +21,11 @@
 
 struct lh_udp_io; // which kind of sockets: a table of functions in udp_lane.c
 
+struct lh_udp_watch { // a descriptor in the loop
+    struct lh_udp_lane *lane;
+    int fd;
+};
+
 struct lh_udp_lane {
     struct lh_loop *loop;
     struct lh_transport *transport; // borrowed
@@ -32,8 +37,8 @@ struct lh_udp_lane {
     struct lh_port *port;         // owned; NULL on a client
     struct lh_udp_rx *rx;         // owned
     struct lh_udp_paths paths;
-    int fds[LH_UDP_LANE_FDS]; // those that are in the loop
-    size_t fd_count;
+    struct lh_udp_watch watches[LH_UDP_LANE_FDS];
+    size_t watch_count;
     uint32_t
         generation; // of the descriptors: differs from the sockets' when they must be watched anew
     uint8_t *run_buffer; // owned; one GSO run

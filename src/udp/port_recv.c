@@ -162,7 +162,8 @@ static lh_err recv_inbox(struct lh_port *port, struct lh_udp_rx *rx, struct lh_u
     size_t count = 0;
     int got;
 
-    lh_udp_rx_arm(rx, LH_UDP_RX_BUFFERS);
+    lh_udp_rx_arm(rx);
+    rx->used = LH_UDP_RX_BUFFERS;
     for (size_t i = 0; i < LH_UDP_RX_BUFFERS; i++) {
         rx->messages[i].msg_hdr.msg_name = NULL;
         rx->messages[i].msg_hdr.msg_namelen = 0;
@@ -182,6 +183,7 @@ static lh_err recv_inbox(struct lh_port *port, struct lh_udp_rx *rx, struct lh_u
     }
     port->stats.mine_forwarded += count;
     out_batch->count = count;
+    out_batch->more = got == LH_UDP_RX_BUFFERS;
     return LH_OK;
 }
 

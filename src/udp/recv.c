@@ -16,12 +16,15 @@
 #include "udp/socket.h"
 #include "udp/socket_internal.h"
 
+#define LONG_MESSAGE 16384 // bytes on average, above which fewer messages are taken at once
+
 lh_err lh_udp_rx_new(struct lh_udp_rx **out_rx)
 {
     struct lh_udp_rx *rx = calloc(1, sizeof *rx);
 
     if (rx == NULL)
         return LH_E_NOMEM;
+    rx->wanted = rx->used = LH_UDP_RX_BUFFERS;
     rx->memory = malloc((size_t)LH_UDP_RX_BUFFERS * LH_UDP_RX_BUFFER_LEN);
     rx->dgrams = malloc(sizeof *rx->dgrams * LH_UDP_RX_BUFFERS * LH_UDP_SEGMENTS_MAX);
     if (rx->memory == NULL || rx->dgrams == NULL) {
@@ -41,10 +44,9 @@ void lh_udp_rx_free(struct lh_udp_rx *rx)
     free(rx);
 }
 
-void lh_udp_rx_arm(struct lh_udp_rx *rx, size_t count)
+void lh_udp_rx_arm(struct lh_udp_rx *rx)
 {
-    LH_ASSERT(count <= LH_UDP_RX_BUFFERS);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < rx->used; i++) {
         struct lh_udp_rx_slot *slot = &rx->slots[i];
         slot->iov.iov_base = rx->memory + i * LH_UDP_RX_BUFFER_LEN;
         slot->iov.iov_len = LH_UDP_RX_BUFFER_LEN;
@@ -58,6 +60,7 @@ void lh_udp_rx_arm(struct lh_udp_rx *rx, size_t count)
         };
         rx->messages[i].msg_len = 0;
     }
+    rx->used = 0;
 }
 
 // What the control messages of one message say.
@@ -176,18 +179,24 @@ static lh_err recv_failed(struct lh_udp_socket *socket, int error)
 lh_err
 lh_udp_recv(struct lh_udp_socket *socket, struct lh_udp_rx *rx, struct lh_udp_batch *out_batch)
 {
-    size_t count = 0;
+    size_t wanted = rx->wanted, count = 0, bytes = 0;
     int got;
 
-    *out_batch = (struct lh_udp_batch){.dgrams = rx->dgrams};
-    lh_udp_rx_arm(rx, LH_UDP_RX_BUFFERS);
-    got = recvmmsg(socket->fd, rx->messages, LH_UDP_RX_BUFFERS, MSG_DONTWAIT, NULL);
+    *out_batch = (struct lh_udp_batch){.dgrams = rx->dgrams, .more = true};
+    lh_udp_rx_arm(rx);
+    got = recvmmsg(socket->fd, rx->messages, (unsigned)wanted, MSG_DONTWAIT, NULL);
     socket->stats.calls_in++;
     if (got < 0)
         return recv_failed(socket, errno);
-    LH_ASSERT(got <= LH_UDP_RX_BUFFERS);
-    for (size_t i = 0; i < (size_t)got; i++)
+    LH_ASSERT((size_t)got <= wanted);
+    rx->used = (size_t)got;
+    for (size_t i = 0; i < (size_t)got; i++) {
+        bytes += rx->messages[i].msg_len;
         count += split_message(socket, rx, i, rx->dgrams + count);
+    }
+    // Packets are opened where they lie: they should not be pushed out of the cache before that.
+    rx->wanted = bytes > (size_t)got * LONG_MESSAGE ? LH_UDP_RX_LONG : LH_UDP_RX_BUFFERS;
     out_batch->count = count;
+    out_batch->more = (size_t)got == wanted;
     return LH_OK;
 }

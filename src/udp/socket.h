@@ -58,7 +58,8 @@ const struct lh_udp_addr *lh_udp_peer(const struct lh_udp_socket *socket);
 // --- Receiving
 // ---------------------------------------------------------------------------------------
 
-#define LH_UDP_RX_BUFFERS    32    // messages of one recvmmsg
+#define LH_UDP_RX_BUFFERS    32 // messages of one recvmmsg
+#define LH_UDP_RX_LONG       8  // while GRO makes long ones: what stays in a processor's own cache
 #define LH_UDP_RX_BUFFER_LEN 65536 // a GRO message may be that long; less would lose packets
 #define LH_UDP_SEGMENTS_MAX  128   // packets that a kernel puts into one message at most
 
@@ -79,11 +80,12 @@ void lh_udp_rx_free(struct lh_udp_rx *rx);
 struct lh_udp_batch {
     struct lh_udp_dgram *dgrams;
     size_t count;
+    bool more; // the batch was full: more may wait
 };
 
 // Takes what waits: one recvmmsg, GRO messages split into packets. Empty datagrams are left out.
 // LH_AGAIN: nothing waits (poll for POLLIN). LH_E_SYS: the descriptor is broken.
-// 0 may come with an empty batch (pending ICMP errors were cleared): call again.
+// 0 may come with an empty batch (pending ICMP errors were cleared): call again where `more`.
 lh_err lh_udp_recv(struct lh_udp_socket *socket,
                    struct lh_udp_rx *rx,
                    struct lh_udp_batch *out_batch) LH_MUST_CHECK;

@@ -33,11 +33,13 @@ struct lh_udp_rx {
     struct mmsghdr messages[LH_UDP_RX_BUFFERS];
     struct lh_udp_rx_slot slots[LH_UDP_RX_BUFFERS];
     uint8_t *memory;             // LH_UDP_RX_BUFFERS * LH_UDP_RX_BUFFER_LEN bytes
+    size_t used;                 // slots that the last recvmmsg has changed, from the first on
+    size_t wanted;               // messages to take next: LH_UDP_RX_BUFFERS, or LH_UDP_RX_LONG
     struct lh_udp_dgram *dgrams; // LH_UDP_RX_BUFFERS * LH_UDP_SEGMENTS_MAX
 };
 
-// Makes the first `count` slots ready for a recvmmsg with names and control data.
-void lh_udp_rx_arm(struct lh_udp_rx *rx, size_t count);
+// Makes all slots ready for a recvmmsg with names and control data.
+void lh_udp_rx_arm(struct lh_udp_rx *rx);
 
 // Errors of a socket call that mean a bad descriptor or pointer: a mistake in this program. All
 // others come from the network, its queues, or policy.
