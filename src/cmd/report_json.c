@@ -71,6 +71,7 @@ static void add_figures(json_t *object, const struct lhcp_status *status)
         {"rtt_us", status->rtt / LH_US},
         {"ce_packets", status->ce_packets},
         {"retries", status->retries},
+        {"ssh_logins", status->ssh_logins},
     };
 
     for (size_t i = 0; i < LH_ARRAY_LEN(figures); i++)

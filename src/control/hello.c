@@ -43,9 +43,12 @@ enum tag { // on the wire; never reused
     TAG_SOFTWARE = 12,
     TAG_REFUSAL = 13,
     TAG_PACE = 14,
+    TAG_ATTACH = 15,
+    TAG_ATTACHED = 16,
     TAG_N_
 };
 #define TAG_CRITICAL 0x8000u
+#define ATTACH_LEN   (8 + LH_HELLO_ATTACH_NAME + LH_HELLO_ATTACH_PROOF)
 
 // Who must send a field in an acceptable HELLO.
 enum need {
@@ -193,6 +196,25 @@ static bool read_pace(struct lh_hello *hello, struct lh_reader *value)
     return hello->role == LH_ROLE_SERVER && pace_is_acceptable(&pace);
 }
 
+static bool read_attach(struct lh_hello *hello, struct lh_reader *value)
+{
+    struct lh_hello_attach *attach = &hello->peer.attach;
+
+    attach->session_id = lh_read_u32(value);
+    attach->count = lh_read_u32(value);
+    memcpy(attach->name, lh_read_bytes(value, sizeof attach->name), sizeof attach->name);
+    memcpy(attach->proof, lh_read_bytes(value, sizeof attach->proof), sizeof attach->proof);
+    return hello->role == LH_ROLE_SERVER && attach->session_id != 0 && attach->count != 0;
+}
+
+static bool read_attached(struct lh_hello *hello, struct lh_reader *value)
+{
+    hello->peer.is_attached = true;
+    memcpy(hello->peer.attach_proof, lh_read_bytes(value, LH_HELLO_ATTACH_PROOF),
+           LH_HELLO_ATTACH_PROOF);
+    return hello->role == LH_ROLE_CLIENT && hello->own.attach.session_id != 0;
+}
+
 static const struct field {
     uint16_t len_min, len_max;
     enum need need;
@@ -212,6 +234,8 @@ static const struct field {
     [TAG_SOFTWARE] = {0, LH_SOFTWARE_MAX, NEED_NONE, read_software},
     [TAG_REFUSAL] = {1, 1 + LH_REASON_MAX, NEED_NONE, read_refusal},
     [TAG_PACE] = {17, 17, NEED_NONE, read_pace},
+    [TAG_ATTACH] = {ATTACH_LEN, ATTACH_LEN, NEED_NONE, read_attach},
+    [TAG_ATTACHED] = {LH_HELLO_ATTACH_PROOF, LH_HELLO_ATTACH_PROOF, NEED_NONE, read_attached},
 };
 
 // --- Writing
@@ -258,6 +282,17 @@ static void write_pace(struct lh_writer *writer, const struct lh_hello_pace *pac
     lh_write_u64(writer, pace->rate_min);
 }
 
+static void write_attach(struct lh_writer *writer, const struct lh_hello_attach *attach)
+{
+    if (attach->session_id == 0)
+        return;
+    write_tag(writer, TAG_ATTACH | TAG_CRITICAL, ATTACH_LEN);
+    lh_write_u32(writer, attach->session_id);
+    lh_write_u32(writer, attach->count);
+    lh_write_bytes(writer, attach->name, sizeof attach->name);
+    lh_write_bytes(writer, attach->proof, sizeof attach->proof);
+}
+
 static void write_offer(struct lh_writer *writer, const struct lh_hello *hello)
 {
     const struct lh_hello_info *own = &hello->own;
@@ -270,9 +305,13 @@ static void write_offer(struct lh_writer *writer, const struct lh_hello *hello)
     write_number(writer, TAG_PACKET_MAX, own->packet_max, 2);
     write_number(writer, TAG_RECEIVE_BUDGET, own->receive_budget, 8);
     write_number(writer, TAG_UDP_PORT, own->udp_port, 2);
-    if (hello->role == LH_ROLE_CLIENT)
+    if (hello->role == LH_ROLE_CLIENT) {
         write_pace(writer, &own->pace);
+        write_attach(writer, &own->attach);
+    }
     if (hello->role == LH_ROLE_SERVER) {
+        if (own->is_attached)
+            write_blob(writer, TAG_ATTACHED, own->attach_proof, sizeof own->attach_proof);
         write_number(writer, TAG_SESSION_ID, own->session_id, 4);
         write_addresses(writer, own);
     }
@@ -577,6 +616,14 @@ void lh_hello_answer(struct lh_hello *hello,
     hello->params.address_count = own->address_count;
     write_hello(hello, LH_HELLO_FINE, "");
     hello->state = STATE_AGREED;
+}
+
+void lh_hello_attached(struct lh_hello *hello, const uint8_t proof[LH_HELLO_ATTACH_PROOF])
+{
+    LH_ASSERT(hello->state == STATE_HEARD);
+    LH_ASSERT(hello->peer.attach.session_id != 0);
+    hello->own.is_attached = true;
+    memcpy(hello->own.attach_proof, proof, LH_HELLO_ATTACH_PROOF);
 }
 
 void lh_hello_refuse(struct lh_hello *hello, const char *text)

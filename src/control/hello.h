@@ -27,10 +27,12 @@
 #include "base/err.h"
 #include "base/limits.h"
 
-#define LH_MAGIC_LEN        8
-#define LH_HELLO_SECRET_LEN 32
-#define LH_PROTOCOL_MAJOR   1 // what this code speaks
-#define LH_PROTOCOL_MINOR   0
+#define LH_MAGIC_LEN          8
+#define LH_HELLO_SECRET_LEN   32
+#define LH_HELLO_ATTACH_NAME  16
+#define LH_HELLO_ATTACH_PROOF 32
+#define LH_PROTOCOL_MAJOR     1 // what this code speaks
+#define LH_PROTOCOL_MINOR     0
 
 enum lh_role { LH_ROLE_CLIENT = 0, LH_ROLE_SERVER = 1 };
 
@@ -58,6 +60,15 @@ struct lh_hello_pace {
     uint64_t rate_min;    // likewise; at most rate_target where that is given
 };
 
+// A client that logged in again: this channel is to replace the lost one of a session that lives
+// (longhaul-protocol(5), "Attaching"). Only where that session has LH_FEATURE_ATTACH.
+struct lh_hello_attach {
+    uint32_t session_id;                  // 0: no, this is a session of its own
+    uint32_t count;                       // of this attempt; each larger than all before
+    uint8_t name[LH_HELLO_ATTACH_NAME];   // where the living session listens
+    uint8_t proof[LH_HELLO_ATTACH_PROOF]; // crypto/attach.h
+};
+
 // What one side says in its HELLO. As an offer (lh_hello_init) it must be in range; as the peer's
 // it has been checked to be.
 struct lh_hello_info {
@@ -76,9 +87,12 @@ struct lh_hello_info {
     // Bytes of blocks this side holds at most, >= LH_MEMORY_MIN. A server never holds more than the
     // client would: the person at the client says how much memory the session may take.
     uint64_t receive_budget;
-    uint16_t udp_port;         // client: wished (-O); server: bound, 0 = no UDP here
-    struct lh_hello_pace pace; // client only: how fast the server may send
-    uint32_t session_id;       // server only, not 0
+    uint16_t udp_port;             // client: wished (-O); server: bound, 0 = no UDP here
+    struct lh_hello_pace pace;     // client only: how fast the server may send
+    struct lh_hello_attach attach; // client only
+    bool is_attached;              // server only: the living session agreed, and
+    uint8_t attach_proof[LH_HELLO_ATTACH_PROOF]; // this proves that it is the one
+    uint32_t session_id;                         // server only, not 0
     struct lh_hello_address
         addresses[LH_HELLO_ADDRESSES_MAX]; // server only: where it may be reached
     uint8_t address_count;
@@ -170,6 +184,9 @@ void lh_hello_answer(struct lh_hello *hello,
                      uint16_t udp_port,
                      const struct lh_hello_address *addresses,
                      size_t address_count);
+
+// Server, in front of lh_hello_answer: the living session took the channel; its proof.
+void lh_hello_attached(struct lh_hello *hello, const uint8_t proof[LH_HELLO_ATTACH_PROOF]);
 
 // Server, instead of answering: output becomes a refusal with `text` (cut at LH_REASON_MAX).
 void lh_hello_refuse(struct lh_hello *hello, const char *text);

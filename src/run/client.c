@@ -27,6 +27,7 @@
 #include "run/check.h"
 #include "run/connect.h"
 #include "run/meter.h"
+#include "run/relogin.h"
 #include "run/session.h"
 #include "sys/clock.h"
 #include "sys/harden.h"
@@ -49,6 +50,9 @@ struct client {
     char peer[LHCP_USER_MAX + LHCP_HOST_MAX + 2]; // "user@host", for the journal's identity
     struct lh_connection connection;
     struct lh_session session;
+    struct lh_relogin *relogin; // of the session; NULL where that cannot be
+    bool has_given_up_login;    // no further login in this session
+    unsigned login_failures;    // since the SSH channel was lost
     struct lh_meter meter;
     lh_ns began;
     lh_ns session_began;
@@ -168,10 +172,93 @@ static void on_signal(void *user, uint32_t events, lh_ns now)
         lh_loop_stop(client->loop);
 }
 
+// ssh stops moving data when nobody reads its messages; they also say why it died.
+static void on_ssh_message(void *user, uint32_t events, lh_ns now)
+{
+    struct client *client = user;
+    const char *text;
+    size_t len;
+    int fd = lh_ssh_messages_fd(client->connection.ssh);
+
+    (void)events;
+    (void)now;
+    if (lh_ssh_messages_ready(client->connection.ssh, &text, &len) == LH_EOF)
+        lh_loop_remove(client->loop, fd);
+}
+
+static void unwatch_messages(struct client *client)
+{
+    if (client->connection.ssh != NULL)
+        lh_loop_remove(client->loop, lh_ssh_messages_fd(client->connection.ssh));
+}
+
+// The SSH connection broke and the session goes on: makes it another one meanwhile.
+static lh_ns look_after_ssh(struct client *client, lh_ns now)
+{
+    const struct lh_session *session = &client->session;
+    bool is_wanted = session->orphaned_since != 0 && session->end == LH_SESSION_RUNNING &&
+                     !session->is_closing && !session->is_finished && client->signals == 0;
+
+    if (client->relogin == NULL)
+        return LH_NEVER;
+    if (!is_wanted && lh_relogin_is_busy(client->relogin)) {
+        lh_relogin_stop(client->relogin, now);
+    } else if (is_wanted && !client->has_given_up_login && !lh_relogin_is_busy(client->relogin) &&
+               lh_session_data_lane(session) == LH_LANE_UDP) {
+        client->login_failures = 0;
+        report_notice(client, "the SSH connection was lost; the transfer goes on over UDP while "
+                              "lhcp logs in again");
+        unwatch_messages(client);
+        lh_relogin_begin(client->relogin, client->connection.ssh, now);
+        client->connection.ssh = NULL;
+    }
+    return lh_relogin_turn(client->relogin, now);
+}
+
+static void on_login(void *user, const struct lh_relogin_channel *channel, lh_ns now)
+{
+    struct client *client = user;
+    int messages_fd = lh_ssh_messages_fd(channel->ssh);
+    lh_err err;
+
+    client->connection.ssh = channel->ssh;
+    if (messages_fd >= 0 &&
+        lh_loop_add(client->loop, messages_fd, EPOLLIN, on_ssh_message, client) != 0)
+        report_notice(client, "what ssh says is not read");
+    err = lh_session_attach(&client->session, channel->in_fd, channel->out_fd, channel->leftover,
+                            channel->leftover_len, now);
+    if (err != 0)
+        return; // the session is over, or the channel was lost again: turn sees to it
+    client->result->status.ssh_logins++;
+    report_notice(client, "logged in again; the SSH connection is back");
+}
+
+static void on_login_failure(void *user, const char *why, bool is_final)
+{
+    struct client *client = user;
+    char shown[160];
+    char text[LH_ERRINFO_TEXT];
+
+    lh_escape(why, strlen(why), shown, sizeof shown);
+    client->has_given_up_login = is_final;
+    if (is_final)
+        (void)snprintf(text, sizeof text,
+                       "cannot log in again while the transfer goes on (%s); it has %u s to end "
+                       "over UDP, then it begins anew where it stopped",
+                       shown, (unsigned)(LH_ORPHAN_MAX / LH_SECOND));
+    else if (client->login_failures++ == 0)
+        (void)snprintf(text, sizeof text, "the login failed (%s); lhcp tries again", shown);
+    else
+        return;
+    report_notice(client, text);
+}
+
 static lh_ns turn(void *user, lh_ns now)
 {
     struct client *client = user;
     lh_ns deadline = lh_session_turn(&client->session, now);
+
+    deadline = lh_ns_min(deadline, look_after_ssh(client, now));
 
     if (client->options->action == LHCP_CHECK && !client->is_checked &&
         lh_check_is_done(&client->session, client->session_began, now)) {
@@ -211,6 +298,28 @@ static struct lh_job_request make_request(const struct lhcp_options *options)
     return request;
 }
 
+static lh_err make_relogin(struct client *client, struct lh_errinfo *info)
+{
+    struct lh_connection *connection = &client->connection;
+    struct lh_relogin_config config = {
+        .loop = client->loop,
+        .options = client->options,
+        .password = client->password,
+        .session_id = lh_hello_params(&connection->hello)->session_id,
+        .master = &connection->master,
+        .on_channel = on_login,
+        .on_failure = on_login_failure,
+        .user = client,
+    };
+    lh_err err = lh_relogin_new(&config, &client->relogin);
+
+    client->has_given_up_login = false;
+    if (err != 0)
+        return lh_fail(info, err, LH_CODE_INTERNAL, "cannot prepare for a second login: %s",
+                       lh_err_name(err));
+    return 0;
+}
+
 static lh_err start_session(struct client *client, struct lh_errinfo *info)
 {
     const struct lhcp_options *options = client->options;
@@ -239,6 +348,8 @@ static lh_err start_session(struct client *client, struct lh_errinfo *info)
     connection->in_fd = connection->out_fd = -1; // the session's now
     connection->udp = NULL;
     err = lh_session_init(&client->session, &config, lh_clock_now(), info);
+    if (err == 0 && client->session.can_attach && client->session.has_udp)
+        err = make_relogin(client, info);
     lh_secret_fini(&connection->master);
     return err;
 }
@@ -303,20 +414,6 @@ static void judge_check(struct client *client)
                    "UDP does not work; see above for what to do");
 }
 
-// ssh stops moving data when nobody reads its messages; they also say why it died.
-static void on_ssh_message(void *user, uint32_t events, lh_ns now)
-{
-    struct client *client = user;
-    const char *text;
-    size_t len;
-    int fd = lh_ssh_messages_fd(client->connection.ssh);
-
-    (void)events;
-    (void)now;
-    if (lh_ssh_messages_ready(client->connection.ssh, &text, &len) == LH_EOF)
-        lh_loop_remove(client->loop, fd);
-}
-
 // Codes whose cause is the session and not a file: only those may be cured by another one. (A file
 // that failed was read twice already.)
 static bool code_ends_sessions(uint16_t code)
@@ -374,8 +471,12 @@ static bool judge_session(struct client *client)
     }
     result->exit_code = LH_CODE_CONNECTION_LOST;
     struct lh_errinfo why = {0};
-    lh_err err = lh_ssh_why(client->connection.ssh, &why);
-    (void)err; // its text is what is wanted
+    if (client->connection.ssh != NULL) {
+        lh_err err = lh_ssh_why(client->connection.ssh, &why);
+        (void)err; // its text is what is wanted
+    } else {
+        (void)snprintf(why.text, sizeof why.text, "the connection was lost");
+    }
     lh_escape(why.text, strlen(why.text), reason, sizeof reason);
     (void)snprintf(result->text, sizeof result->text,
                    "%s; the same command again goes on where it stopped", reason);
@@ -400,7 +501,9 @@ static bool run_session(struct client *client)
     if (err == 0)
         err = lh_loop_run(client->loop, turn, client, &info);
     lh_loop_remove(client->loop, client->signal_fd);
-    lh_loop_remove(client->loop, messages_fd);
+    unwatch_messages(client);
+    lh_relogin_free(client->relogin);
+    client->relogin = NULL;
     if (err == 0) {
         report_session(client, lh_clock_now());
         again = judge_session(client);

@@ -27,7 +27,7 @@
 #define ANSWER_TIME    (30 * LH_SECOND) // from the first byte of the server to its whole HELLO
 #define CLOSE_PATIENCE 2000             // ms that ssh gets to end by itself
 
-static struct lh_hello_info make_offer(const struct lhcp_options *options)
+struct lh_hello_info lh_connect_offer(const struct lhcp_options *options)
 {
     static const uint8_t only[] = {
         [LHCP_CIPHER_AES128_GCM] = LH_AEAD_AES128_GCM,
@@ -43,7 +43,7 @@ static struct lh_hello_info make_offer(const struct lhcp_options *options)
     struct lh_hello_info offer = {
         .digests = {LH_DIGEST_XXH3128},
         .digest_count = 1,
-        .features = LH_FEATURE_ECN,
+        .features = LH_FEATURE_ATTACH | LH_FEATURE_ECN,
         .lanes_max = 2,
         .block_log2_max = options->block_log2,
         .epoch_shift_max = LH_EPOCH_SHIFT,
@@ -114,9 +114,11 @@ static void askpass_ready(void *user)
     lh_ssh_askpass_ready(connection->ssh);
 }
 
-static lh_err start_ssh(struct lh_connection *connection,
-                        const struct lhcp_options *options,
+// `background`: nobody may be asked, and nothing may take time.
+static lh_err start_ssh(const struct lhcp_options *options,
                         const struct lh_password *password,
+                        bool background,
+                        struct lh_ssh **out_ssh,
                         struct lh_ssh_options *out_options,
                         struct lh_errinfo *info)
 {
@@ -140,11 +142,23 @@ static lh_err start_ssh(struct lh_connection *connection,
         .verbose = options->verbose > 1            ? options->verbose - 1
                    : options->action == LHCP_CHECK ? 1 // it names the host key
                                                    : 0,
+        .batch = background,
+        .version_is_known = background,
     };
-    lh_err err = lh_ssh_start(out_options, &connection->ssh, info);
+    lh_err err = lh_ssh_start(out_options, out_ssh, info);
     out_options->pins = NULL; // they were copied; ours go out of scope
     out_options->pin_count = 0;
     return err;
+}
+
+lh_err lh_connect_start_ssh(const struct lhcp_options *options,
+                            const struct lh_password *password,
+                            struct lh_ssh **out_ssh,
+                            struct lh_errinfo *info)
+{
+    struct lh_ssh_options ssh_options;
+
+    return start_ssh(options, password, true, out_ssh, &ssh_options, info);
 }
 
 // Whether ssh can ask a person: it does so on the terminal of the session, whatever our own
@@ -184,7 +198,7 @@ static void on_slow(void *user)
 
 static void begin_handshake(struct lh_connection *connection, struct lh_connect_config *config)
 {
-    struct lh_hello_info offer = make_offer(config->options);
+    struct lh_hello_info offer = lh_connect_offer(config->options);
     struct lh_ssh *ssh = connection->ssh;
 
     lh_hello_fini(&connection->hello);
@@ -390,7 +404,7 @@ lh_err lh_connection_open(struct lh_connection *connection,
 
     *connection = (struct lh_connection){.in_fd = -1, .out_fd = -1};
     *out_retryable = false;
-    err = start_ssh(connection, config->options, config->password, &ssh_options, info);
+    err = start_ssh(config->options, config->password, false, &connection->ssh, &ssh_options, info);
     if (err == 0)
         err = greet(connection, &own, out_retryable, info);
     if (err == 0)

@@ -52,6 +52,14 @@ lh_err lh_connection_open(struct lh_connection *connection,
                           const struct lh_connect_config *config,
                           bool *out_retryable,
                           struct lh_errinfo *info) LH_MUST_CHECK;
+// For a login while the session lives (run/relogin.h): what we say in HELLO, and ssh as
+// lh_connection_open starts it, but that nobody is asked. Neither blocks.
+struct lh_hello_info lh_connect_offer(const struct lhcp_options *options);
+lh_err lh_connect_start_ssh(const struct lhcp_options *options,
+                            const struct lh_password *password,
+                            struct lh_ssh **out_ssh,
+                            struct lh_errinfo *info) LH_MUST_CHECK;
+
 void lh_connection_close(struct lh_connection *connection); // ends ssh; harmless twice
 
 #endif

@@ -70,13 +70,14 @@ void lh_pipe_lane_fini(struct lh_pipe_lane *lane)
     lane->in_buffer = lane->out_buffer = NULL;
 }
 
-static void break_lane(struct lh_pipe_lane *lane, lh_ns now)
+void lh_pipe_lane_break(struct lh_pipe_lane *lane, lh_ns now)
 {
     if (lane->is_broken)
         return;
     lane->is_broken = true;
     close_descriptors(lane);
-    lh_transport_remove_lane(lane->transport, LH_LANE_SSH, now);
+    if (lane->transport != NULL) // not where it never started
+        lh_transport_remove_lane(lane->transport, LH_LANE_SSH, now);
 }
 
 // Hands every whole frame to the transport.
@@ -89,7 +90,7 @@ static void deliver(struct lh_pipe_lane *lane, lh_ns now)
         if (err == LH_AGAIN)
             return;
         if (err != 0) {
-            break_lane(lane, now);
+            lh_pipe_lane_break(lane, now);
             return;
         }
         struct lh_dgram dgram = {.data = packet, .len = len};
@@ -108,7 +109,7 @@ static void on_readable(void *user, uint32_t events, lh_ns now)
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (got <= 0) {
-        break_lane(lane, now);
+        lh_pipe_lane_break(lane, now);
         return;
     }
     lane->bytes_in += (uint64_t)got;
@@ -157,7 +158,7 @@ static void wait_until_writable(struct lh_pipe_lane *lane, bool wait, lh_ns now)
     if (lh_loop_add(lane->loop, lane->out_fd, EPOLLOUT, on_pipe_writable, lane) == 0)
         lane->is_waiting = true;
     else
-        break_lane(lane, now);
+        lh_pipe_lane_break(lane, now);
 }
 
 // Builds one more frame. False when the transport has nothing for this lane.
@@ -193,7 +194,7 @@ void lh_pipe_lane_flush(struct lh_pipe_lane *lane, lh_ns now)
             wait_until_writable(lane, true, now);
             return;
         } else if (errno != EINTR) {
-            break_lane(lane, now);
+            lh_pipe_lane_break(lane, now);
         }
     }
 }

@@ -42,6 +42,8 @@ lh_err lh_pipe_lane_start(struct lh_pipe_lane *lane,
                           size_t leftover_len,
                           lh_ns now) LH_MUST_CHECK;
 void lh_pipe_lane_fini(struct lh_pipe_lane *lane); // harmless twice
+// Gives the lane up, as if the pipe had broken: removes it from the transport. Harmless twice.
+void lh_pipe_lane_break(struct lh_pipe_lane *lane, lh_ns now);
 // Writes what the transport has for lane 0 until the pipe is full or nothing is left.
 void lh_pipe_lane_flush(struct lh_pipe_lane *lane, lh_ns now);
 

@@ -5,6 +5,9 @@
 // means that the data goes over SSH), and then run one session until its end. Nothing of what the
 // client says is used before it has been checked, and nothing here runs with more rights than the
 // user has.
+//
+// Where the client says that this login is for a session which lives already, the channel goes to
+// that session's lhserver (run/attach.h), and we only stay until it is used no more.
 #include "run/server.h"
 
 #include <errno.h>
@@ -24,6 +27,7 @@
 #include "file/digest.h"
 #include "file/state.h"
 #include "lh_version.h"
+#include "run/attach.h"
 #include "run/cipher.h"
 #include "run/handshake.h"
 #include "run/session.h"
@@ -38,6 +42,8 @@ struct server {
     struct lh_handshake handshake;
     struct lh_port *port;
     struct lh_session session;
+    struct lh_attach_point *attach_point; // where the client's next login arrives; NULL = nowhere
+    int attached_to;                  // connection to the lhserver that took our channel; -1 = none
     char client_address[64];          // escaped
     char server_address[64];          // as SSH_CONNECTION has it, "" = unknown
     char user[64];                    // escaped
@@ -79,7 +85,7 @@ static struct lh_hello_info make_offer(void)
     struct lh_hello_info offer = {
         .digests = {LH_DIGEST_XXH3128},
         .digest_count = 1,
-        .features = LH_FEATURE_ECN,
+        .features = LH_FEATURE_ATTACH | LH_FEATURE_ECN,
         .lanes_max = 2,
         .block_log2_max = LH_BLOCK_LOG2_MAX,
         .epoch_shift_max = LH_EPOCH_SHIFT,
@@ -140,6 +146,44 @@ own_address(const struct server *server, struct lh_hello_address *out_address, s
     }
 }
 
+// Hands the channel to the session that the client names.
+static lh_err hand_over(struct server *server, struct lh_errinfo *info)
+{
+    static const int channel[] = {STDIN_FILENO, STDOUT_FILENO};
+    const struct lh_hello_attach *attach = &lh_hello_peer(&server->hello)->attach;
+    uint8_t proof[LH_ATTACH_PROOF_LEN];
+    lh_err err;
+
+    if (server->handshake.leftover_len > 0) // it has to wait for the answer
+        err = lh_fail(info, LH_E_PROTO, LH_CODE_PROTOCOL, "the client speaks out of turn");
+    else
+        err =
+            lh_attach_offer_channel(attach, channel, geteuid(), &server->attached_to, proof, info);
+    if (err != 0) {
+        struct lh_errinfo ignored = {0};
+        lh_hello_refuse(&server->hello, info->text);
+        lh_err told = lh_handshake_flush(&server->handshake, &ignored);
+        (void)told; // the client may be gone; our own error says what happened
+        return err;
+    }
+    lh_hello_attached(&server->hello, proof);
+    lh_hello_answer(&server->hello, attach->session_id, 0, NULL, 0);
+    return lh_handshake_flush(&server->handshake, info);
+}
+
+// Our channel is another process's: sshd would close it if we ended, and would not notice its end
+// if we held it open.
+static void keep_channel(struct server *server)
+{
+    int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    syslog(LOG_INFO, "session attach user=%s address=%s id=%08x", server->user,
+           server->client_address, lh_hello_peer(&server->hello)->attach.session_id);
+    if (nothing >= 0 && dup2(nothing, STDIN_FILENO) >= 0 && dup2(nothing, STDOUT_FILENO) >= 0)
+        lh_attach_keep(server->attached_to);
+    (void)close(server->attached_to);
+}
+
 static lh_err greet(struct server *server, struct lh_errinfo *info)
 {
     struct lh_hello_info offer = make_offer();
@@ -162,6 +206,8 @@ static lh_err greet(struct server *server, struct lh_errinfo *info)
         (void)told; // the client may be gone; our own error says what happened
         return err;
     }
+    if (lh_hello_peer(&server->hello)->attach.session_id != 0)
+        return hand_over(server, info);
     session_id = open_port(server, lh_hello_peer(&server->hello)->udp_port);
     own_address(server, &address, &address_count);
     lh_hello_answer(&server->hello, session_id,
@@ -191,7 +237,44 @@ static lh_ns turn(void *user, lh_ns now)
 
     if (lh_session_is_over(&server->session))
         lh_loop_stop(server->loop);
-    return deadline;
+    if (server->attach_point == NULL)
+        return deadline;
+    if (server->session.orphaned_since != 0)
+        lh_attach_point_dismiss(server->attach_point);
+    lh_attach_point_on_deadline(server->attach_point, now);
+    return lh_ns_min(deadline, lh_attach_point_deadline(server->attach_point));
+}
+
+static void on_channel(void *user, int in_fd, int out_fd, lh_ns now)
+{
+    struct server *server = user;
+    lh_err err = lh_session_attach(&server->session, in_fd, out_fd, NULL, 0, now);
+
+    if (err != 0)
+        syslog(LOG_WARNING, "cannot use the client's next login: %s", lh_err_name(err));
+}
+
+// Waits for further logins of this session's client. Without UDP a session does not outlive its
+// first one.
+static void await_logins(struct server *server, const struct lh_secret *master)
+{
+    struct lh_secret secret = {0};
+    struct lh_attach_config config = {.loop = server->loop,
+                                      .secret = &secret,
+                                      .session_id = lh_hello_params(&server->hello)->session_id,
+                                      .owner = geteuid(),
+                                      .on_channel = on_channel,
+                                      .user = server};
+    struct lh_errinfo info = {0};
+
+    if (server->port == NULL ||
+        (lh_hello_params(&server->hello)->features & LH_FEATURE_ATTACH) == 0)
+        return;
+    if (lh_attach_secret(master, &secret) != 0 ||
+        lh_attach_point_open(&config, &server->attach_point, &info) != 0)
+        syslog(LOG_WARNING, "the client cannot log in again while the session lives: %s",
+               info.text);
+    lh_secret_fini(&secret);
 }
 
 static lh_err start_session(struct server *server, struct lh_errinfo *info)
@@ -205,6 +288,7 @@ static lh_err start_session(struct server *server, struct lh_errinfo *info)
     err = lh_handshake_master(&server->hello, &master, info);
     if (err != 0)
         return err;
+    await_logins(server, &master);
     bool has_state = lh_state_dir(server->state_dir, sizeof server->state_dir, &no_state) == 0;
     struct lh_session_config config = {
         .loop = server->loop,
@@ -269,6 +353,10 @@ static lh_err serve(struct server *server, struct lh_errinfo *info)
     lh_ns began = lh_clock_now();
     lh_err err = greet(server, info);
 
+    if (err == 0 && server->attached_to >= 0) {
+        keep_channel(server);
+        return 0;
+    }
     if (err == 0)
         err = start_session(server, info);
     if (err != 0)
@@ -293,6 +381,7 @@ int lh_server_run(void)
 
     if (server == NULL)
         return 1;
+    server->attached_to = -1;
     reserve_standard_descriptors();
     lh_secrets_harden();
     (void)signal(SIGPIPE, SIG_IGN);
@@ -312,6 +401,7 @@ int lh_server_run(void)
                server->client_address, info.text);
         (void)fprintf(stderr, "lhserver: %s\n", info.text);
     }
+    lh_attach_point_close(server->attach_point);
     lh_session_fini(&server->session);
     lh_port_close(server->port);
     lh_hello_fini(&server->hello);

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/math.h"
@@ -97,11 +98,20 @@ static void on_writable(void *user)
         lh_job_on_writable(session->job);
 }
 
+static void ask_ssh(struct lh_session *session, lh_ns now)
+{
+    session->ssh_asked_at = now;
+    lh_transport_ping(session->transport, LH_LANE_SSH, now);
+}
+
 static void on_lane_state(void *user, uint8_t lane, enum lh_lane_state state)
 {
     struct lh_session *session = user;
 
     if (lane == LH_LANE_UDP && session->has_udp) {
+        // The way changed: does the other one still work?
+        if (state == LH_LANE_UP && session->was_udp_up)
+            ask_ssh(session, lh_loop_now(session->loop));
         session->was_udp_up |= state == LH_LANE_UP;
         session->udp_missed_since = lh_loop_now(session->loop);
         lh_udp_lane_on_state(&session->udp, state, lh_loop_now(session->loop));
@@ -181,6 +191,19 @@ static void on_disk_work_done(void *user, uint32_t events, lh_ns now)
 
 // --- Making one ---
 
+static lh_err add_ssh_lane(struct lh_session *session, lh_ns now)
+{
+    struct lh_lane_config lane = {.lane = LH_LANE_SSH,
+                                  .cc = &lh_cc_pipe,
+                                  .limits = session->ssh_limits,
+                                  .payload_max = LH_SSH_FRAME_MAX,
+                                  .inflight_max = LH_SSH_PIPE_EARLY};
+
+    session->ssh_heard_at = now;
+    session->ssh_packets = 0;
+    return lh_transport_add_lane(session->transport, &lane, now);
+}
+
 static lh_err make_transport(struct lh_session *session,
                              const struct lh_session_config *config,
                              lh_ns now,
@@ -199,19 +222,15 @@ static lh_err make_transport(struct lh_session *session,
         .events = &transport_events,
         .user = session,
     };
-    struct lh_lane_config lane = {.lane = LH_LANE_SSH,
-                                  .cc = &lh_cc_pipe,
-                                  .limits = config->limits,
-                                  .payload_max = LH_SSH_FRAME_MAX,
-                                  .inflight_max = LH_SSH_PIPE_EARLY};
     lh_err err;
 
+    session->ssh_limits = config->limits;
     LH_ASSERT(transport.aead != NULL);
     lh_entropy_fill(&transport.seed, sizeof transport.seed);
     err = lh_transport_new(&transport, now, &session->transport);
     lh_secret_fini(&transport.master);
     if (err == 0)
-        err = lh_transport_add_lane(session->transport, &lane, now);
+        err = add_ssh_lane(session, now);
     if (err != 0)
         return lh_fail(info, err, LH_CODE_INTERNAL, "cannot set up the transport: %s",
                        lh_err_name(err));
@@ -279,13 +298,15 @@ lh_err lh_session_init(struct lh_session *session,
 {
     lh_err err;
 
-    *session = (struct lh_session){.loop = config->loop,
-                                   .events = config->events,
-                                   .user = config->user,
-                                   .is_client = config->params->is_client,
-                                   .began = now,
-                                   .udp_missed_since = now,
-                                   .heard_at = now};
+    *session =
+        (struct lh_session){.loop = config->loop,
+                            .events = config->events,
+                            .user = config->user,
+                            .is_client = config->params->is_client,
+                            .can_attach = (config->params->features & LH_FEATURE_ATTACH) != 0,
+                            .began = now,
+                            .udp_missed_since = now,
+                            .heard_at = now};
     err = lh_pipe_lane_init(&session->pipe, config->loop, config->pipe_in, config->pipe_out, info);
     if (err == 0)
         err = lh_ioq_new(DISK_THREADS, &session->ioq, info);
@@ -389,6 +410,29 @@ static void tell_udp(struct lh_session *session, lh_ns now)
     (void)err; // it cannot be full: nothing was written before; a closed session needs no news
 }
 
+// Notices an SSH channel that is dead without saying so. Only where UDP shows that the other side
+// lives, and only the client: it can log in again.
+static void check_ssh(struct lh_session *session, lh_ns now)
+{
+    struct lh_lane_stats ssh;
+
+    if (!session->is_client || !session->can_attach || session->is_closing ||
+        lh_transport_lane_state(session->transport, LH_LANE_SSH) != LH_LANE_UP ||
+        lh_session_data_lane(session) != LH_LANE_UDP)
+        return;
+    lh_transport_lane_stats(session->transport, LH_LANE_SSH, &ssh);
+    if (ssh.packets_received != session->ssh_packets) {
+        session->ssh_packets = ssh.packets_received;
+        session->ssh_heard_at = now;
+    }
+    if (session->ssh_asked_at > session->ssh_heard_at) {
+        if (now >= session->ssh_asked_at + LH_MAX(LH_SSH_SILENT, 4 * ssh.rtt_smoothed))
+            lh_pipe_lane_break(&session->pipe, now);
+    } else if (now >= session->ssh_heard_at + LH_SSH_ASK_AFTER) {
+        ask_ssh(session, now);
+    }
+}
+
 static void check_orphan(struct lh_session *session, lh_ns now)
 {
     if (session->orphaned_since == 0 || session->end != LH_SESSION_RUNNING)
@@ -425,6 +469,7 @@ lh_ns lh_session_turn(struct lh_session *session, lh_ns now)
     if (session->has_udp)
         lh_udp_lane_flush(&session->udp, now);
     lh_pipe_lane_flush(&session->pipe, now);
+    check_ssh(session, now);
     if (session->orphaned_since != 0) {
         listen_for_life(session, now);
         check_orphan(session, now);
@@ -442,9 +487,43 @@ lh_ns lh_session_turn(struct lh_session *session, lh_ns now)
         deadline = lh_ns_min(deadline, session->close_by);
     if (!session->is_udp_told && !session->is_client)
         deadline = lh_ns_min(deadline, session->began + LH_UDP_TELL_AFTER);
+    if (session->is_client && session->can_attach)
+        deadline = lh_ns_min(deadline, now + LH_SECOND); // looks at the SSH channel
     if (session->is_closing || session->orphaned_since != 0)
         deadline = lh_ns_min(deadline, now + 100 * LH_MS);
     return deadline;
+}
+
+lh_err lh_session_attach(struct lh_session *session,
+                         int in_fd,
+                         int out_fd,
+                         const void *leftover,
+                         size_t leftover_len,
+                         lh_ns now)
+{
+    lh_err err;
+
+    if (session->end != LH_SESSION_RUNNING || session->is_closing) {
+        (void)close(in_fd);
+        (void)close(out_fd);
+        return LH_E_CLOSED;
+    }
+    lh_pipe_lane_break(&session->pipe, now);
+    lh_pipe_lane_fini(&session->pipe);
+    err = lh_pipe_lane_init(&session->pipe, session->loop, in_fd, out_fd, NULL);
+    if (err == 0)
+        err = add_ssh_lane(session, now);
+    if (err == 0)
+        err = lh_pipe_lane_start(&session->pipe, session->transport, leftover, leftover_len, now);
+    if (err != 0) {
+        lh_pipe_lane_break(&session->pipe, now);
+        return err;
+    }
+    if (session->pipe.is_broken)
+        return LH_E_CLOSED;
+    session->orphaned_since = 0;
+    session->attached++;
+    return 0;
 }
 
 bool lh_session_is_over(const struct lh_session *session)

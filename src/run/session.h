@@ -25,9 +25,16 @@
 #define LH_LANE_UDP 1 // the one UDP lane there is until there are more
 
 // How long a session that lost its SSH channel goes on while its UDP lane is heard, and how long
-// without hearing anything (the other side was killed).
+// without hearing anything (the other side was killed). The latter is enough for a client whose
+// address changed: its lane falls silent (3 s at most) and looks for the server again.
 #define LH_ORPHAN_MAX    (120 * LH_SECOND)
-#define LH_ORPHAN_SILENT (3 * LH_SECOND)
+#define LH_ORPHAN_SILENT (5 * LH_SECOND)
+
+// An SSH channel that does not answer for so long, while UDP works, is dead: TCP may take many
+// minutes to notice that its address is gone. Asked when UDP was silent for a while, and when
+// nothing came for LH_SSH_ASK_AFTER (keep-alives come every LH_KEEPALIVE).
+#define LH_SSH_SILENT    (10 * LH_SECOND)
+#define LH_SSH_ASK_AFTER (20 * LH_SECOND)
 
 // Without UDP for so long, SSH carries all it can (UDP is still probed).
 #define LH_UDP_GIVE_UP (3 * LH_SECOND)
@@ -82,6 +89,7 @@ struct lh_session {
     const struct lh_job_events *events;
     void *user;
     bool is_client;
+    bool can_attach; // both sides know how to replace a lost SSH channel
 
     enum lh_session_end end;
     bool is_closing; // CLOSE is under way
@@ -94,12 +102,16 @@ struct lh_session {
     int close_code;
     char reason[LH_REASON_MAX + 1]; // from the verdict or the peer; not escaped
     lh_ns began;
-    bool is_udp_told;       // server: the client of a check knows what UDP brought here
-    struct lh_inbox *inbox; // client without a job: reads what the server tells; owned
-    bool is_udp_known;      // client without a job: the server told
-    uint64_t udp_heard;     // packets of ours that reached it over UDP
-    lh_ns orphaned_since;   // lane 0 died; 0 = it lives
-    lh_ns heard_at;         // last authenticated packet
+    bool is_udp_told;               // server: the client of a check knows what UDP brought here
+    struct lh_inbox *inbox;         // client without a job: reads what the server tells; owned
+    bool is_udp_known;              // client without a job: the server told
+    uint64_t udp_heard;             // packets of ours that reached it over UDP
+    lh_ns orphaned_since;           // lane 0 died; 0 = it lives
+    struct lh_cc_limits ssh_limits; // of lane 0, whenever it is made
+    uint64_t ssh_packets;           // that came over lane 0 when it was looked at last
+    lh_ns ssh_heard_at, ssh_asked_at;
+    unsigned attached; // SSH channels that took the place of a lost one
+    lh_ns heard_at;    // last authenticated packet
     uint64_t heard_packets;
 };
 
@@ -117,6 +129,15 @@ bool lh_session_is_over(const struct lh_session *session);
 void lh_session_cancel(struct lh_session *session, lh_ns now);
 // Closes without a job (check), code 0.
 void lh_session_close(struct lh_session *session, int code, const char *reason, lh_ns now);
+
+// Another SSH channel in the place of lane 0, which is dead or is left for it. Takes over both
+// descriptors, also on failure; the lane is then dead.
+lh_err lh_session_attach(struct lh_session *session,
+                         int in_fd,
+                         int out_fd,
+                         const void *leftover,
+                         size_t leftover_len,
+                         lh_ns now) LH_MUST_CHECK;
 
 // Which way data goes now: LH_LANE_UDP, LH_LANE_SSH, or LH_LANES_MAX for none.
 uint8_t lh_session_data_lane(const struct lh_session *session);

@@ -56,6 +56,7 @@ struct lhcp_status {
     uint32_t loss_ppm;   // packets lost of packets sent in the last second, in millionths
     bool loss_known;     // false: nothing was sent, or on a lane that loses nothing
     unsigned retries;    // sessions after the first
+    unsigned ssh_logins; // SSH connections made again while a session went on
 
     const char *name; // file under way, path below the job; NULL = none. Valid during the call only
 };

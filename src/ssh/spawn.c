@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -141,7 +142,9 @@ prepare(struct lh_ssh *ssh, const struct lh_ssh_options *options, struct lh_erri
 
     checked.batch = options->batch || !can_ask();
 
-    if (options->pin_count > 0)
+    if (options->version_is_known)
+        err = 0;
+    else if (options->pin_count > 0)
         err = need_version(options->program, SSH_WITH_PINS, "--check-sshfp", info);
     else if (options->password != NULL)
         err = need_version(options->program, SSH_WITH_ASKPASS, "ASPERA_SCP_PASS", info);
@@ -199,6 +202,19 @@ void lh_ssh_close(struct lh_ssh *ssh, unsigned patience_ms)
     lh_askpass_close(&ssh->askpass);
     lh_ssh_dir_remove(&ssh->dir);
     free(ssh);
+}
+
+void lh_ssh_stop(struct lh_ssh *ssh, bool hard)
+{
+    lh_child_close_fd(&ssh->child.input);
+    lh_child_close_fd(&ssh->child.output);
+    if (ssh->child.pid != 0 && !lh_child_wait(&ssh->child, 0))
+        (void)kill(ssh->child.pid, hard ? SIGKILL : SIGTERM);
+}
+
+bool lh_ssh_has_ended(struct lh_ssh *ssh)
+{
+    return ssh->child.pid == 0 || lh_child_wait(&ssh->child, 0);
 }
 
 int lh_ssh_input_fd(const struct lh_ssh *ssh)

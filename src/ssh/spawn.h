@@ -39,6 +39,7 @@ struct lh_ssh_options {
     size_t extra_count;                 // <= LH_SSH_EXTRA_MAX
     unsigned verbose;                   // number of -v for ssh, <= 3
     bool batch;                         // never ask a person (a retry in the background)
+    bool version_is_known;              // it was new enough before: do not ask it again
 };
 
 struct lh_ssh;
@@ -53,6 +54,11 @@ lh_err lh_ssh_start(const struct lh_ssh_options *options,
 // Ends what still runs and frees. Closes the descriptors, waits up to `patience_ms` for ssh to end
 // by itself, then SIGTERM, then SIGKILL; always reaps. Accepts NULL.
 void lh_ssh_close(struct lh_ssh *ssh, unsigned patience_ms);
+
+// For a caller that must not wait: ends ssh (`hard`: by SIGKILL) and closes its input and output;
+// lh_ssh_close does not wait once lh_ssh_has_ended says so.
+void lh_ssh_stop(struct lh_ssh *ssh, bool hard);
+bool lh_ssh_has_ended(struct lh_ssh *ssh);
 
 // Descriptors, non-blocking and close-on-exec; they stay ssh's. -1 where there is none (any more).
 int lh_ssh_input_fd(const struct lh_ssh *ssh);    // write: to lhserver

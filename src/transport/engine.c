@@ -269,6 +269,8 @@ lh_err lh_transport_add_lane(struct lh_transport *transport,
     transport->now = LH_MAX(transport->now, now);
     if (is_udp && !any_udp(transport, false))
         transport->udp_since = now;
+    if (*slot != NULL)
+        lane->stats = (*slot)->stats; // of all lanes with this id
     lh_lane_free(*slot);
     *slot = lane;
     // Tells the peer our grants; a UDP lane does when it is first heard.
@@ -356,6 +358,13 @@ void lh_transport_set_packet_size(struct lh_transport *transport,
         lh_probe_set_ceiling(&lane->probe, payload_max, transport->now);
 }
 
+void lh_transport_ping(struct lh_transport *transport, uint8_t id, lh_ns now)
+{
+    struct lh_lane *lane = lh_engine_lane(transport, id);
+    if (lane != NULL)
+        lh_probe_once(&lane->probe, now);
+}
+
 uint32_t lh_transport_lane_path(const struct lh_transport *transport, uint8_t id)
 {
     const struct lh_lane *lane = lh_engine_lane(transport, id);
@@ -394,7 +403,10 @@ static lh_ns keepalive_at(const struct lh_lane *lane)
 {
     if (lane->state != LH_LANE_UP || lane->probe.alive_at != LH_NEVER)
         return LH_NEVER;
-    return lane->last_sent_at + LH_KEEPALIVE;
+    lh_ns at = lane->last_sent_at + LH_KEEPALIVE;
+    if (!lane->is_udp)
+        return at;
+    return lh_ns_min(at, lh_ns_max(lane->received_at, lane->quiet_asked_at) + lane->quiet_interval);
 }
 
 // When this lane can send something next.
@@ -463,7 +475,12 @@ lh_ns lh_transport_next_deadline(const struct lh_transport *transport)
 static lh_err lane_deadlines(struct lh_transport *transport, struct lh_lane *lane, lh_ns now)
 {
     struct lh_loss_sink sink = lh_engine_sink(transport);
-    if (blocked_probe_at(transport, lane) <= now || keepalive_at(lane) <= now)
+    if (keepalive_at(lane) <= now) {
+        lane->quiet_asked_at = now;
+        lane->quiet_interval = LH_MIN(2 * lane->quiet_interval, (lh_ns)LH_KEEPALIVE);
+        lh_probe_once(&lane->probe, now);
+    }
+    if (blocked_probe_at(transport, lane) <= now)
         lh_probe_once(&lane->probe, now);
     if (lh_path_on_deadline(&lane->path, now))
         lh_engine_path_changed(transport, lane, now);

@@ -73,7 +73,8 @@ lh_err lh_lane_new(const struct lh_lane_config *config,
         lh_path_set(&lane->path, 0, true);
     lane->skip_at = 8 + lh_random_below(random, 56);
     lane->pto_at = lane->silence_at = LH_NEVER;
-    lane->last_sent_at = lane->tail_since = now;
+    lane->last_sent_at = lane->tail_since = lane->received_at = now;
+    lane->quiet_interval = LH_KEEPALIVE;
     lane->state = LH_LANE_IDLE;
     *out_lane = lane;
     return 0;

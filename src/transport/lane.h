@@ -33,6 +33,7 @@
 #define LH_SILENCE_MAX     (3 * LH_SECOND)
 #define LH_SILENCE_MIN     LH_SECOND
 #define LH_CLOSE_REPEATS   3
+#define LH_QUIET_FIRST     LH_SECOND
 
 struct lh_lane {
     uint8_t id;
@@ -66,6 +67,11 @@ struct lh_lane {
     uint32_t pto_count;    // in a row
     uint32_t free_packets; // may be sent beyond window and pace: the PTO's
     lh_ns last_sent_at, last_loss_at, last_heard_at;
+    lh_ns received_at;    // any packet
+    lh_ns quiet_asked_at; // when the peer was asked for that reason
+    // How long nothing may come before the peer is asked. Short behind content, which ought to go
+    // on: a receiver has nothing outstanding and would notice a dead path by its keep-alives only.
+    lh_ns quiet_interval;
 
     // Tail repetition: next packet number to repeat, since when there is nothing new, and how much
     // content was repeated so far.

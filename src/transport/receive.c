@@ -28,6 +28,7 @@ static lh_err on_data(struct arrival *arrival, const struct lh_frame *frame)
         return err;
     arrival->wants_report = true;
     arrival->lane->stats.block_bytes_received += frame->data.len;
+    arrival->lane->quiet_interval = LH_QUIET_FIRST;
     if (whole != NULL)
         transport->config.events->on_block(transport->config.user, frame->data.block, whole->data,
                                            whole->len);
@@ -39,6 +40,7 @@ static lh_err on_stream(struct arrival *arrival, const struct lh_frame *frame)
     struct lh_transport *transport = arrival->transport;
     const uint8_t *data;
     size_t len;
+    arrival->lane->quiet_interval = LH_QUIET_FIRST;
     lh_err err = lh_stream_rx_data(&transport->stream_rx, &frame->stream);
     if (err != 0)
         return err;
@@ -193,7 +195,7 @@ static void on_dgram(struct arrival *arrival, struct lh_dgram *dgram)
     lh_replay_mark(&lane->replay, header.pn);
     lh_reporter_on_packet(&lane->reporter, dgram->len, is_newest, dgram->ecn & 3, arrival->now);
     lh_lane_on_receive(lane);
-    transport->last_received = arrival->now;
+    transport->last_received = lane->received_at = arrival->now;
     if (lane->is_udp)
         lh_path_on_packet(&lane->path, dgram->path, is_newest, dgram->len, &transport->random,
                           arrival->now);

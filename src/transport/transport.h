@@ -140,6 +140,8 @@ struct lh_dgram {
 // addresses at once, each with a path number of its own: the first echo decides.
 void lh_transport_recv(
     struct lh_transport *transport, uint8_t lane, struct lh_dgram *dgrams, size_t count, lh_ns now);
+// Asks the peer for a sign of life on this lane.
+void lh_transport_ping(struct lh_transport *transport, uint8_t lane, lh_ns now);
 // Where packets of this lane are to be sent now; UINT32_MAX: nobody was heard yet (server).
 uint32_t lh_transport_lane_path(const struct lh_transport *transport, uint8_t lane);
 void lh_transport_set_lane_path(struct lh_transport *transport, uint8_t lane, uint32_t path);

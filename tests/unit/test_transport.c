@@ -388,13 +388,49 @@ static void window_updates_take_the_lane_that_still_lives(void **state)
     assert_false(pair_run(&pair, pair_all_done, 500 * LH_MS));
     pair.links[1].cut = true;
     pair.links[0].rate = 5000000;
-    assert_false(pair_run(&pair, pair_all_done, 3 * LH_SECOND));
-    // The receiver has nothing outstanding on UDP, so that lane still looks alive to it.
+    assert_false(pair_run(&pair, pair_all_done, 1800 * LH_MS));
+    // The receiver has nothing outstanding on UDP, so that lane still looks alive to it for a
+    // while.
+    check_int(pair.ends[0].lane_state[1], LH_LANE_SILENT);
     check_int(pair.ends[1].lane_state[1], LH_LANE_UP);
     uint64_t before = lane_stats(&pair, 0, LH_LANE_SSH).block_bytes_sent;
     assert_false(pair_run(&pair, pair_all_done, 4 * LH_SECOND));
     uint64_t sent = lane_stats(&pair, 0, LH_LANE_SSH).block_bytes_sent - before;
     assert_true(sent > 4 * 5000000 * 9 / 10);
+    check_int(pair.ends[1].lane_state[1], LH_LANE_SILENT);
+    pair_fini(&pair);
+}
+
+// A receiver has nothing outstanding; it asks because content that came does not go on.
+static void a_receiver_notices_a_dead_path_within_three_seconds(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair, &(struct pair_options){.seed = check_seed(26)});
+    pair_add_lane(&pair, 1, 10 * LH_MS, RATE_100M);
+    pair.ends[1].blocks_wanted = 3000;
+    assert_false(pair_run(&pair, pair_all_done, 500 * LH_MS));
+    pair.links[1].cut = true;
+    assert_false(pair_run(&pair, pair_all_done, 3 * LH_SECOND));
+    check_int(pair.ends[0].lane_state[1], LH_LANE_SILENT);
+    pair_fini(&pair);
+}
+
+// Between content that has come and what may come much later, the peer is asked ever less often.
+static void a_quiet_receiver_asks_ever_less_often(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair, &(struct pair_options){.seed = check_seed(27)});
+    pair_add_lane(&pair, 1, 10 * LH_MS, RATE_100M);
+    pair.ends[1].blocks_wanted = 10;
+    assert_true(pair_run(&pair, pair_all_done, 5 * LH_SECOND));
+    uint64_t before = pair.links[1].sent[0];
+    pair_run(&pair, pair_never, 100 * LH_SECOND);
+    check_int(pair.ends[0].lane_state[1], LH_LANE_UP);
+    uint64_t sent =
+        pair.links[1].sent[0] - before; // 1, 2, 4, 8, 15, 15... s apart; answers besides
+    assert_true(sent >= 100 / 15 && sent < 40);
     pair_fini(&pair);
 }
 
@@ -681,6 +717,8 @@ int main(void)
         cmocka_unit_test(blocked_udp_makes_blocks_go_over_ssh_after_300_ms),
         cmocka_unit_test(on_a_long_path_blocks_wait_three_round_trips_for_udp),
         cmocka_unit_test(when_udp_dies_ssh_goes_on_and_udp_comes_back),
+        cmocka_unit_test(a_receiver_notices_a_dead_path_within_three_seconds),
+        cmocka_unit_test(a_quiet_receiver_asks_ever_less_often),
         cmocka_unit_test(window_updates_take_the_lane_that_still_lives),
         cmocka_unit_test(lanes_are_added_once_and_ssh_again_after_its_end),
         cmocka_unit_test(a_removed_lane_returns_what_it_owed),
