@@ -298,6 +298,8 @@ static const struct lh_option lhcp_options_table[] = {
     {'v', NULL, NULL, LH_OPTION_SHOWN, set_count, OF(verbose), .help = "say more; may be repeated"},
     {0, "json", NULL, LH_OPTION_SHOWN, set_flag, OF(json),
      .help = "one JSON object a second and a final one on standard output"},
+    {0, "trace", "FILE", LH_OPTION_SHOWN, set_text, OF(trace_file),
+     .help = "write what the session does as JSON lines (tools/plot-trace draws them)"},
     {'h', "help", NULL, LH_OPTION_SHOWN, lh_option_count, ARGS(help),
      .help = "this help; -hh: with ascp's options too"},
     {'A', "version", NULL, LH_OPTION_SHOWN, lh_option_flag, ARGS(version), .help = "version"},

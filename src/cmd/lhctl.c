@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // lhctl: for administrators. One table of commands; each is a function of its arguments.
-//   doctor.h  what this machine lacks for fast transfers
+//   doctor.h    what this machine lacks for fast transfers
+//   sessions.h  transfers that are running
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "cmd/doctor.h"
+#include "cmd/sessions.h"
 #include "cmd/version.h"
 
 #define STATUS_USAGE 64 // not a grade of doctor's
@@ -46,6 +48,8 @@ static const struct command commands[] = {
     {"doctor", "look at what this machine lacks for fast transfers; changes nothing", run_doctor,
      false},
     {"help", "this help", run_help, false},
+    {"session", "show one running transfer, or change its rate or policy", lh_session_main, true},
+    {"sessions", "list the running transfers", lh_sessions_main, true},
     {"version", "version", run_version, false},
 };
 

@@ -121,6 +121,14 @@ void lh_json_result(const struct lhcp_result *result, FILE *out)
     (void)json_object_set_new(object, "udp_note", text_of(result->udp_note));
     (void)json_object_set_new(object, "cipher", text_of(result->cipher));
     (void)json_object_set_new(object, "peer_version", text_of(result->peer_version));
+    (void)json_object_set_new(object, "bottleneck",
+                              json_string(lh_bottleneck_name(lh_held_bottleneck(&result->held))));
+    json_t *held = json_object();
+    for (int i = 0; i < LH_BOTTLENECK_N_; i++)
+        (void)json_object_set_new(
+            held, i == LH_BOTTLENECK_NONE ? "idle" : lh_bottleneck_name((enum lh_bottleneck)i),
+            number_of(result->held.time[i] / LH_MS));
+    (void)json_object_set_new(object, "held_ms", held);
     add_figures(object, &result->status);
     dump_line(object, out);
 }

@@ -31,6 +31,35 @@ static void print_way(const struct lhcp_result *result, FILE *out)
     (void)fputc('\n', out);
 }
 
+// Which of them held the data back, longest first, as far as it is worth a word.
+static void print_bottleneck(const struct lhcp_result *result, FILE *out)
+{
+    static const char *const names[LH_BOTTLENECK_NONE] = {
+        [LH_BOTTLENECK_NETWORK] = "the network",
+        [LH_BOTTLENECK_POLICY] = "the target rate or policy",
+        [LH_BOTTLENECK_SENDER_DISK] = "the sender's disk",
+        [LH_BOTTLENECK_RECEIVER_DISK] = "the receiver's disk",
+        [LH_BOTTLENECK_CPU] = "the processor",
+        [LH_BOTTLENECK_WINDOW] = "the window (memory)",
+    };
+    const lh_ns *time = result->held.time;
+    enum lh_bottleneck first = lh_held_bottleneck(&result->held);
+    lh_ns whole = 0;
+
+    if (first == LH_BOTTLENECK_NONE)
+        return;
+    for (size_t i = 0; i < LH_BOTTLENECK_N_; i++)
+        whole = lh_add_sat(whole, time[i]);
+    (void)fprintf(out, "  held back by: %s (%u %% of the time)", names[first],
+                  (unsigned)lh_muldiv(time[first], 100, whole));
+    for (size_t i = 0; i < LH_BOTTLENECK_NONE; i++) {
+        unsigned percent = (unsigned)lh_muldiv(time[i], 100, whole);
+        if (i != first && percent >= 10)
+            (void)fprintf(out, ", %s (%u %%)", names[i], percent);
+    }
+    (void)fputc('\n', out);
+}
+
 void lh_summary_print(const struct lhcp_result *result, unsigned verbose, FILE *out)
 {
     const struct lhcp_status *status = &result->status;
@@ -57,6 +86,7 @@ void lh_summary_print(const struct lhcp_result *result, unsigned verbose, FILE *
         (void)fprintf(out, "; connected again %u time%s", status->retries, plural(status->retries));
     (void)fputc('\n', out);
     print_way(result, out);
+    print_bottleneck(result, out);
     if (status->files_failed > 0)
         (void)fprintf(out, "  failed: %" PRIu64 " file%s (named above)\n", status->files_failed,
                       plural(status->files_failed));

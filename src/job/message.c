@@ -332,6 +332,60 @@ static void udp_heard_fields(struct codec *codec, struct lh_message *message)
     field_u64(codec, &message->as.udp_heard);
 }
 
+static void pace_fields(struct codec *codec, struct lh_message *message)
+{
+    struct lh_msg_pace *pace = &message->as.pace;
+    field_u8(codec, &pace->policy);
+    field_u64(codec, &pace->rate_target);
+    field_u64(codec, &pace->rate_min);
+}
+
+static lh_err pace_check(const struct lh_message *message)
+{
+    const struct lh_msg_pace *pace = &message->as.pace;
+    bool is_wrong = pace->policy >= LH_PACE_N_ ||
+                    (pace->policy == LH_PACE_FIXED && pace->rate_target == 0) ||
+                    (pace->rate_target != 0 && pace->rate_min > pace->rate_target);
+    if (LH_GUARD(JOB_PACE, is_wrong))
+        return LH_E_PROTO;
+    return LH_OK;
+}
+
+static void trace_fields(struct codec *codec, struct lh_message *message)
+{
+    field_u32(codec, &message->as.trace.interval_us);
+}
+
+static void traced_fields(struct codec *codec, struct lh_message *message)
+{
+    field_u64(codec, &message->as.traced.at_us);
+    field_text(codec, &message->as.traced.text, LH_TRACED_MAX);
+}
+
+// What would end a line, hide text in a terminal or leave the object is not allowed.
+static lh_err traced_check(const struct lh_message *message)
+{
+    const struct lh_text *text = &message->as.traced.text;
+    for (size_t i = 0; i < text->len; i++) {
+        char byte = text->data[i];
+        if (LH_GUARD(JOB_TRACED, byte < ' ' || byte > '~' || byte == '{' || byte == '}'))
+            return LH_E_PROTO;
+    }
+    return LH_OK;
+}
+
+static void held_fields(struct codec *codec, struct lh_message *message)
+{
+    struct lh_msg_held *held = &message->as.held;
+    field_u64(codec, &held->network);
+    field_u64(codec, &held->policy);
+    field_u64(codec, &held->window);
+    field_u64(codec, &held->disk);
+    field_u64(codec, &held->cpu);
+    field_u64(codec, &held->idle);
+    field_u64(codec, &held->socket_drops);
+}
+
 static void written_fields(struct codec *codec, struct lh_message *message)
 {
     field_u64(codec, &message->as.written);
@@ -372,6 +426,10 @@ static const struct {
     [LH_MESSAGE_WRITTEN] = {written_fields, NULL, 0},
     [LH_MESSAGE_JOB_END] = {job_end_fields, NULL, LH_MESSAGE_CRITICAL},
     [LH_MESSAGE_UDP_HEARD] = {udp_heard_fields, NULL, 0},
+    [LH_MESSAGE_PACE] = {pace_fields, pace_check, 0},
+    [LH_MESSAGE_TRACE] = {trace_fields, NULL, 0},
+    [LH_MESSAGE_TRACED] = {traced_fields, traced_check, 0},
+    [LH_MESSAGE_HELD] = {held_fields, NULL, 0},
 };
 
 static bool is_known(uint8_t type)

@@ -19,6 +19,10 @@
 //   skipped both      PROBLEM                         what has no id: unreadable, special,
 //   attributes receiver  WRITTEN                         bytes verified and written so far
 //   (optional) receiver, then sender  JOB_END            counts; the client then closes
+//
+// About the session and not the job, at any time, all optional: UDP_HEARD, PACE (how fast to send
+// to me from now on), TRACE (client: tell me your events), TRACED (server: one of them), HELD
+// (either: what held the data back here).
 #ifndef LH_JOB_MESSAGE_H
 #define LH_JOB_MESSAGE_H
 
@@ -29,6 +33,7 @@
 #include "base/bytes.h"
 #include "base/err.h"
 #include "base/limits.h"
+#include "job/news.h"
 
 #define LH_MESSAGE_HEADER   4
 #define LH_MESSAGE_CRITICAL 1u // flags, bit 0
@@ -50,13 +55,11 @@ enum lh_message_type {
     LH_MESSAGE_WRITTEN,
     LH_MESSAGE_JOB_END,
     LH_MESSAGE_UDP_HEARD,
+    LH_MESSAGE_PACE,
+    LH_MESSAGE_TRACE,
+    LH_MESSAGE_TRACED,
+    LH_MESSAGE_HELD,
     LH_MESSAGE_N_
-};
-
-// Bytes that are a name, a path or a reason: any but NUL. Borrowed.
-struct lh_text {
-    const char *data;
-    size_t len;
 };
 
 // A list inside a message. Writing: `array` points to `count` elements. Reading: the elements are
@@ -253,6 +256,10 @@ struct lh_message {
         struct lh_msg_failed failed;
         uint64_t written;
         uint64_t udp_heard;
+        struct lh_msg_pace pace;
+        struct lh_msg_trace trace;
+        struct lh_msg_traced traced;
+        struct lh_msg_held held;
         struct lh_msg_job_end job_end;
     } as;
 };

@@ -29,6 +29,7 @@
 #include "run/meter.h"
 #include "run/relogin.h"
 #include "run/session.h"
+#include "run/trace_file.h"
 #include "sys/clock.h"
 #include "sys/harden.h"
 
@@ -54,6 +55,8 @@ struct client {
     bool has_given_up_login;    // no further login in this session
     unsigned login_failures;    // since the SSH channel was lost
     struct lh_meter meter;
+    struct lh_trace_file *trace_file; // NULL: nobody looks
+    char shown_peer[LH_LOCAL_TEXT];   // peer, escaped
     lh_ns began;
     lh_ns session_began;
     bool is_checked; // --check has said all it found
@@ -320,6 +323,16 @@ static lh_err make_relogin(struct client *client, struct lh_errinfo *info)
     return 0;
 }
 
+static struct lh_msg_pace make_pace(const struct lhcp_options *options)
+{
+    static const uint8_t policies[] = {[LHCP_POLICY_FAIR] = LH_PACE_FAIR,
+                                       [LHCP_POLICY_HIGH] = LH_PACE_HIGH,
+                                       [LHCP_POLICY_FIXED] = LH_PACE_FIXED};
+    return (struct lh_msg_pace){.policy = policies[options->policy],
+                                .rate_target = options->rate_target / 8,
+                                .rate_min = options->rate_min / 8};
+}
+
 static lh_err start_session(struct client *client, struct lh_errinfo *info)
 {
     const struct lhcp_options *options = client->options;
@@ -339,6 +352,10 @@ static lh_err start_session(struct client *client, struct lh_errinfo *info)
         .udp_client = connection->udp,
         .cc = options->policy == LHCP_POLICY_FIXED ? &lh_cc_fixed : &lh_cc_lt,
         .limits = {.rate_target = options->rate_target / 8, .rate_min = options->rate_min / 8},
+        .live = {.pace = make_pace(options),
+                 .trace_file = client->trace_file,
+                 .peer = client->shown_peer,
+                 .state_dir = client->has_state_dir ? client->state_dir : NULL},
         .request = options->action == LHCP_CHECK ? NULL : &request,
         .state_dir = client->has_state_dir ? client->state_dir : NULL,
         .peer = client->peer,
@@ -508,6 +525,7 @@ static bool run_session(struct client *client)
         report_session(client, lh_clock_now());
         again = judge_session(client);
         note_udp(client);
+        lh_live_add_shares(&client->session.live, &client->result->held);
         lh_meter_end_session(&client->meter, &client->result->status);
     } else {
         client->result->exit_code = info.exit_code != 0 ? info.exit_code : LH_CODE_INTERNAL;
@@ -619,6 +637,14 @@ static lh_err take_password(struct client *client, struct lh_errinfo *info)
     return 0;
 }
 
+static void close_trace(struct client *client)
+{
+    struct lh_errinfo info = {0};
+    if (client->trace_file != NULL && lh_trace_file_close(client->trace_file, &info) != 0)
+        report_notice(client, info.text);
+    client->trace_file = NULL;
+}
+
 int lh_client_run(const struct lhcp_options *options,
                   const struct lhcp_report *report,
                   struct lhcp_result *out_result)
@@ -640,10 +666,15 @@ int lh_client_run(const struct lhcp_options *options,
     client->signal_fd = -1;
     lh_entropy_fill(&client->run_id, sizeof client->run_id);
     (void)snprintf(client->peer, sizeof client->peer, "%s@%s", options->user, options->host);
+    const char *peer = options->user[0] == '\0' ? options->host : client->peer;
+    lh_escape(peer, strlen(peer), client->shown_peer, sizeof client->shown_peer);
     client->has_state_dir =
         lh_state_dir(client->state_dir, sizeof client->state_dir, &no_state) == 0;
     lh_secrets_harden();
     err = take_password(client, &info);
+    if (err == 0 && options->trace_file != NULL)
+        err = lh_trace_file_open(options->trace_file, LH_TRACE_BYTES_MAX, client->began,
+                                 &client->trace_file, &info);
     if (err == 0)
         err = lh_loop_new(&client->loop, &info);
     if (err == 0)
@@ -654,6 +685,7 @@ int lh_client_run(const struct lhcp_options *options,
         out_result->exit_code = info.exit_code;
         (void)snprintf(out_result->text, sizeof out_result->text, "%s", info.text);
     }
+    close_trace(client);
     report_status(client, LHCP_PHASE_ENDED, lh_clock_now());
     if (client->signal_fd >= 0) {
         (void)sigprocmask(SIG_SETMASK, &client->old_mask, NULL);

@@ -110,7 +110,8 @@ struct lhcp_options {
 
     // What the user sees (cmd/ deals with these; run/ passes -v on to ssh at most).
     bool quiet;
-    unsigned verbose; // number of -v
+    unsigned verbose;       // number of -v
+    const char *trace_file; // --trace, NULL = none
     bool json;
 };
 

@@ -47,6 +47,7 @@ struct server {
     char client_address[64];          // escaped
     char server_address[64];          // as SSH_CONNECTION has it, "" = unknown
     char user[64];                    // escaped
+    char shown_peer[136];             // "user from address"
     char state_dir[LH_PATH_TEXT_MAX]; // the session borrows it
 };
 
@@ -78,6 +79,8 @@ static void learn_who_is_there(struct server *server)
     lh_escape(client, strlen(client), server->client_address, sizeof server->client_address);
     if (client[0] == '\0')
         (void)snprintf(server->client_address, sizeof server->client_address, "unknown");
+    (void)snprintf(server->shown_peer, sizeof server->shown_peer, "%s from %s", server->user,
+                   server->client_address);
 }
 
 static struct lh_hello_info make_offer(void)
@@ -302,6 +305,11 @@ static lh_err start_session(struct server *server, struct lh_errinfo *info)
         .cc = pace->policy == LH_HELLO_FIXED ? &lh_cc_fixed : &lh_cc_lt,
         .limits = {.rate_target = LH_MIN(pace->rate_target, LH_CC_RATE_MAX),
                    .rate_min = LH_MIN(pace->rate_min, LH_CC_RATE_MAX)},
+        .live = {.pace = {.policy = pace->policy,
+                          .rate_target = pace->rate_target,
+                          .rate_min = pace->rate_min},
+                 .peer = server->shown_peer,
+                 .state_dir = has_state ? server->state_dir : NULL},
         .state_dir = has_state ? server->state_dir : NULL,
         .events = &job_events,
         .user = server,
@@ -327,8 +335,10 @@ static void log_end(const struct server *server, lh_ns began)
     struct lh_job_status status = {0};
     struct lh_lane_stats udp = {0};
     struct lh_lane_stats ssh = {0};
+    struct lh_held_shares held = {{0}};
     char reason[160];
 
+    lh_live_add_shares(&session->live, &held);
     if (session->job != NULL)
         lh_job_status(session->job, &status);
     if (session->has_udp)
@@ -337,7 +347,7 @@ static void log_end(const struct server *server, lh_ns began)
     lh_escape(session->reason, strlen(session->reason), reason, sizeof reason);
     syslog(LOG_INFO,
            "session stop user=%s address=%s result=%s code=%d files=%llu failed=%llu bytes=%llu "
-           "udp_bytes=%llu ssh_bytes=%llu lane=%s seconds=%.1f reason=\"%s\"",
+           "udp_bytes=%llu ssh_bytes=%llu lane=%s seconds=%.1f held_by=\"%s\" reason=\"%s\"",
            server->user, server->client_address, end_name(session),
            session->is_finished ? session->verdict_code : session->close_code,
            (unsigned long long)status.files_done, (unsigned long long)status.files_failed,
@@ -345,7 +355,8 @@ static void log_end(const struct server *server, lh_ns began)
            (unsigned long long)(udp.bytes_sent + udp.bytes_received),
            (unsigned long long)(ssh.bytes_sent + ssh.bytes_received),
            session->was_udp_up ? "udp" : "ssh",
-           (double)lh_ns_since(lh_clock_now(), began) / (double)LH_SECOND, reason);
+           (double)lh_ns_since(lh_clock_now(), began) / (double)LH_SECOND,
+           lh_bottleneck_name(lh_held_bottleneck(&held)), reason);
 }
 
 static lh_err serve(struct server *server, struct lh_errinfo *info)

@@ -30,22 +30,27 @@
 
 static lh_err channel_send_block(void *ctx, uint8_t *data, size_t len, uint32_t *out_block)
 {
-    return lh_transport_send_block(ctx, data, len, out_block);
+    struct lh_session *session = ctx;
+    return lh_transport_send_block(session->transport, data, len, out_block);
 }
 
 static void channel_block_release(void *ctx, uint32_t block)
 {
-    lh_transport_block_release(ctx, block);
+    struct lh_session *session = ctx;
+    lh_live_on_release(&session->live);
+    lh_transport_block_release(session->transport, block);
 }
 
 static lh_err channel_stream_write(void *ctx, const void *data, size_t len)
 {
-    return lh_transport_stream_write(ctx, data, len);
+    struct lh_session *session = ctx;
+    return lh_transport_stream_write(session->transport, data, len);
 }
 
 static void channel_stream_consumed(void *ctx, size_t len)
 {
-    lh_transport_stream_consumed(ctx, len);
+    struct lh_session *session = ctx;
+    lh_transport_stream_consumed(session->transport, len);
 }
 
 // --- The transport's events go to the job ---
@@ -53,6 +58,7 @@ static void channel_stream_consumed(void *ctx, size_t len)
 static void on_block(void *user, uint32_t block, uint8_t *data, size_t len)
 {
     struct lh_session *session = user;
+    lh_live_on_block(&session->live, len);
     if (session->job != NULL)
         lh_job_on_block(session->job, block, data, len);
     else
@@ -181,6 +187,12 @@ static void on_job_finished(void *user, const struct lh_job_verdict *verdict)
         lh_session_close(session, verdict->code, session->reason, lh_loop_now(session->loop));
 }
 
+static void on_news(void *user, const struct lh_message *message)
+{
+    struct lh_session *session = user;
+    lh_live_on_news(&session->live, message);
+}
+
 static void on_disk_work_done(void *user, uint32_t events, lh_ns now)
 {
     struct lh_session *session = user;
@@ -234,9 +246,8 @@ static lh_err make_transport(struct lh_session *session,
     if (err != 0)
         return lh_fail(info, err, LH_CODE_INTERNAL, "cannot set up the transport: %s",
                        lh_err_name(err));
-    session->channel =
-        (struct lh_channel){session->transport, channel_send_block, channel_block_release,
-                            channel_stream_write, channel_stream_consumed};
+    session->channel = (struct lh_channel){session, channel_send_block, channel_block_release,
+                                           channel_stream_write, channel_stream_consumed};
     return 0;
 }
 
@@ -276,7 +287,7 @@ static lh_err make_job(struct lh_session *session,
         lh_inbox_init(session->inbox);
         return 0;
     }
-    session->job_events = (struct lh_job_events){pass_problem, pass_file, on_job_finished};
+    session->job_events = (struct lh_job_events){pass_problem, pass_file, on_job_finished, on_news};
     session->host = (struct lh_job_host){
         .channel = &session->channel,
         .ioq = session->ioq,
@@ -300,6 +311,7 @@ lh_err lh_session_init(struct lh_session *session,
 
     *session =
         (struct lh_session){.loop = config->loop,
+                            .receive_budget = config->params->own_receive_budget,
                             .events = config->events,
                             .user = config->user,
                             .is_client = config->params->is_client,
@@ -331,6 +343,9 @@ lh_err lh_session_init(struct lh_session *session,
         return lh_fail(info, err, LH_CODE_INTERNAL, "cannot set up the session: %s",
                        lh_err_name(err));
     }
+    struct lh_live_config live = config->live;
+    live.session_id = config->params->session_id;
+    lh_live_init(&session->live, session, &live, now);
     if (session->job != NULL)
         lh_job_start(session->job);
     return 0;
@@ -338,6 +353,7 @@ lh_err lh_session_init(struct lh_session *session,
 
 void lh_session_fini(struct lh_session *session)
 {
+    lh_live_fini(&session->live);
     if (session->ioq != NULL) {
         lh_loop_remove(session->loop, lh_ioq_fd(session->ioq));
         lh_ioq_free(session->ioq); // waits for running tasks, which use the job
@@ -480,7 +496,8 @@ lh_ns lh_session_turn(struct lh_session *session, lh_ns now)
     if (session->is_closing && has_lingered(session, now))
         session->end = session->is_finished ? LH_SESSION_FINISHED : LH_SESSION_CLOSED;
 
-    deadline = lh_transport_next_deadline(session->transport);
+    deadline = lh_live_turn(&session->live, now);
+    deadline = lh_ns_min(deadline, lh_transport_next_deadline(session->transport));
     if (session->has_udp)
         deadline = lh_ns_min(deadline, lh_udp_lane_next_deadline(&session->udp));
     if (session->is_client && session->close_by != 0)

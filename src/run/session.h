@@ -16,6 +16,7 @@
 #include "base/time.h"
 #include "control/hello.h"
 #include "job/inbox.h"
+#include "run/live.h"
 #include "run/loop.h"
 #include "run/pipe_lane.h"
 #include "run/udp_lane.h"
@@ -64,6 +65,7 @@ struct lh_session_config {
 
     const struct lh_cc_type *cc; // of the UDP lane
     struct lh_cc_limits limits;
+    struct lh_live_config live; // pace: what cc and limits are; session_id is filled in
 
     const struct lh_job_request
         *request;                       // client: what to do; NULL = nothing (a check), or a server
@@ -90,6 +92,8 @@ struct lh_session {
     void *user;
     bool is_client;
     bool can_attach; // both sides know how to replace a lost SSH channel
+    uint64_t receive_budget;
+    struct lh_live live;
 
     enum lh_session_end end;
     bool is_closing; // CLOSE is under way

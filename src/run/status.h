@@ -13,6 +13,7 @@
 
 #include "base/err.h"
 #include "base/time.h"
+#include "run/held.h"
 
 enum lhcp_phase {
     LHCP_PHASE_CONNECTING,   // ssh logs in, HELLO is exchanged
@@ -83,6 +84,7 @@ struct lhcp_result {
                                     // carried it
     char cipher[32];                // of the UDP lane ("aes-128-gcm"), "" = none
     char peer_version[32];          // of lhserver, as it says
+    struct lh_held_shares held;     // what the time went to
     bool resumable;                 // the same command again goes on where this one stopped
 };
 

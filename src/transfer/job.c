@@ -340,6 +340,13 @@ static lh_err on_message(void *ctx, const struct lh_message *message)
         return on_ready(job, &message->as.job_ready);
     case LH_MESSAGE_UDP_HEARD:
         return LH_OK; // news for a check (run/check.c); the transport knows better by now
+    case LH_MESSAGE_PACE:
+    case LH_MESSAGE_TRACE:
+    case LH_MESSAGE_TRACED:
+    case LH_MESSAGE_HELD:
+        if (job->host.events->on_news != NULL)
+            job->host.events->on_news(job->host.user, message);
+        return LH_OK;
     case LH_MESSAGE_JOB_END:
         if (message->as.job_end.code != 0)
             return on_peer_stopped(job, &message->as.job_end);
@@ -397,6 +404,24 @@ void lh_job_on_block_acked(struct lh_job *job, uint32_t block, uint8_t *data, si
 void lh_job_on_writable(struct lh_job *job)
 {
     lh_job_turn(job);
+}
+
+bool lh_job_tell(struct lh_job *job, const struct lh_message *message)
+{
+    if (lh_job_ended(job) || lh_outbox_waiting(&job->outbox) > LH_JOB_TELL_WAITING)
+        return false;
+    lh_job_say(job, message);
+    return !lh_job_ended(job);
+}
+
+bool lh_job_sends(const struct lh_job *job)
+{
+    return job->sender != NULL;
+}
+
+bool lh_job_is_read_ahead_full(const struct lh_job *job)
+{
+    return job->sender != NULL && lh_sender_is_full(job->sender);
 }
 
 void lh_job_cancel(struct lh_job *job)

@@ -68,6 +68,8 @@ struct lh_job_events {
     // Called once. The job takes no further part in the session but may only be freed later (not
     // from inside the call).
     void (*on_finished)(void *user, const struct lh_job_verdict *verdict);
+    // A message about the session: PACE, TRACE, TRACED, HELD. May be NULL. May not free the job.
+    void (*on_news)(void *user, const struct lh_message *message);
 };
 
 // What a job runs on. All borrowed; must live as long as the job.
@@ -116,6 +118,11 @@ void lh_job_on_writable(struct lh_job *job);
 // Stops in good order: no new disk work, then on_finished with code 28. Idempotent.
 void lh_job_cancel(struct lh_job *job);
 
+// Sends a message about the session, behind the job's own, with the next lh_job_on_* or turn. False
+// where the job has ended, or so much waits already that news would only get old.
+#define LH_JOB_TELL_WAITING ((size_t)65536)
+bool lh_job_tell(struct lh_job *job, const struct lh_message *message);
+
 // A snapshot for progress displays. Totals grow until `totals_known`.
 struct lh_job_status {
     bool started; // the other side accepted the job
@@ -128,6 +135,11 @@ struct lh_job_status {
     const char *name;        // a file under way, or NULL; valid until the next call
 };
 void lh_job_status(struct lh_job *job, struct lh_job_status *out_status);
+
+// What this end is. Neither before the JOB has come.
+bool lh_job_sends(const struct lh_job *job);
+// Sender: as much is read and not yet acknowledged as may be (host.read_ahead).
+bool lh_job_is_read_ahead_full(const struct lh_job *job);
 
 // For the server's log line, once the JOB has come: direction and DEST as asked ("" before).
 enum lh_job_direction lh_job_direction(const struct lh_job *job);

@@ -132,6 +132,7 @@ lh_err lh_sender_on_message(struct lh_sender *sender,
                             const struct lh_message *message) LH_MUST_CHECK;
 void lh_sender_on_block_acked(struct lh_sender *sender, uint8_t *data);
 void lh_sender_pump(struct lh_sender *sender);
+bool lh_sender_is_full(const struct lh_sender *sender); // host.read_ahead is used up
 
 // Begins to look at DEST at once (a task); ends in lh_job_prepared or lh_job_abort.
 lh_err lh_receiver_new(struct lh_job *job, struct lh_receiver **out_receiver) LH_MUST_CHECK;

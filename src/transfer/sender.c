@@ -454,6 +454,11 @@ static void dispatch(struct lh_sender *sender)
     }
 }
 
+bool lh_sender_is_full(const struct lh_sender *sender)
+{
+    return sender->charged >= sender->job->host.read_ahead;
+}
+
 void lh_sender_pump(struct lh_sender *sender)
 {
     lh_walking_pump(sender);

@@ -70,6 +70,26 @@ const char *lh_event_name(enum lh_event_kind kind)
     return events[kind].name;
 }
 
+size_t lh_event_fields(enum lh_event_kind kind, const void *event, char *out, size_t room)
+{
+    LH_ASSERT(kind < LH_EVENT_N_ && room >= LH_EVENT_LINE);
+    struct text text = {.start = out, .room = room};
+    put(&text, "\"event\":\"%s\"", events[kind].name);
+    events[kind].render(&text, event);
+    LH_ASSERT(text.used <= LH_EVENT_FIELDS);
+    return text.used;
+}
+
+size_t
+lh_event_line(lh_ns since, const char *side, const char *fields, size_t len, char *out, size_t room)
+{
+    LH_ASSERT(room >= LH_EVENT_LINE && strlen(side) <= 8);
+    struct text text = {.start = out, .room = room};
+    put(&text, "{\"t\":%" PRIu64 ".%06" PRIu64 ",\"side\":\"%s\",%.*s}\n", since / LH_SECOND,
+        since % LH_SECOND / LH_US, side, (int)LH_MIN(len, (size_t)LH_EVENT_FIELDS), fields);
+    return text.used;
+}
+
 size_t lh_event_render(enum lh_event_kind kind,
                        const void *event,
                        lh_ns since,
@@ -77,11 +97,7 @@ size_t lh_event_render(enum lh_event_kind kind,
                        char *out,
                        size_t room)
 {
-    LH_ASSERT(kind < LH_EVENT_N_ && room >= LH_EVENT_LINE);
-    struct text text = {.start = out, .room = room};
-    put(&text, "{\"t\":%" PRIu64 ".%06" PRIu64 ",\"side\":\"%s\",\"event\":\"%s\"",
-        since / LH_SECOND, since % LH_SECOND / LH_US, side, events[kind].name);
-    events[kind].render(&text, event);
-    put(&text, "}\n");
-    return text.used;
+    char fields[LH_EVENT_LINE];
+    size_t len = lh_event_fields(kind, event, fields, sizeof fields);
+    return lh_event_line(since, side, fields, len, out, room);
 }

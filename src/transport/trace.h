@@ -44,9 +44,18 @@ struct lh_trace {
 
 const char *lh_event_name(enum lh_event_kind kind);
 
-// Renders {"t":SECONDS,"side":"client","event":"sent",...} and a newline into `out` (`room` >=
-// LH_EVENT_LINE), terminated; gives its length. `since` is the time since the session began. `side`
-// is "client" or "server".
+// Renders "event":"sent","lane":1,... into `out` (`room` >= LH_EVENT_LINE), terminated; gives its
+// length, at most LH_EVENT_FIELDS. Printable ASCII without braces.
+#define LH_EVENT_FIELDS (LH_EVENT_LINE - 64)
+size_t lh_event_fields(enum lh_event_kind kind, const void *event, char *out, size_t room);
+
+// Makes {"t":SECONDS,"side":"client",FIELDS} and a newline of fields (at most LH_EVENT_FIELDS
+// bytes, else they are cut). `since` is the time since the trace began, `side` "client" or
+// "server".
+size_t lh_event_line(
+    lh_ns since, const char *side, const char *fields, size_t len, char *out, size_t room);
+
+// Both at once.
 size_t lh_event_render(enum lh_event_kind kind,
                        const void *event,
                        lh_ns since,

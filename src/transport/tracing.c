@@ -8,7 +8,8 @@
 #include "base/math.h"
 #include "transport/engine_internal.h"
 
-#define AT_TARGET_PERCENT 97 // a pace this near to the target is the target's doing
+#define AT_TARGET_PERCENT 90 // a pace this near to the target is held down by it,
+#define DELIVERED_PERCENT 80 // if the path delivers it: a fixed pace may be more than that
 
 void lh_engine_trace_event(const struct lh_transport *transport,
                            enum lh_event_kind kind,
@@ -50,11 +51,13 @@ void lh_engine_trace_timeout(struct lh_transport *transport, struct lh_lane *lan
 
 // --- What holds back -----------------------------------------------------------------------------
 
-static bool paces_at_target(const struct lh_lane *lane)
+static bool is_at_target(const struct lh_lane *lane)
 {
     uint64_t target = lane->config.limits.rate_target;
+    uint64_t delivered = lane->stats.delivery_rate;
     return target != 0 &&
-           lane->config.cc->pacing_rate(lane->cc_state) >= target / 100 * AT_TARGET_PERCENT;
+           lane->config.cc->pacing_rate(lane->cc_state) >= target / 100 * AT_TARGET_PERCENT &&
+           (delivered == 0 || delivered >= target / 100 * DELIVERED_PERCENT);
 }
 
 static enum lh_held_by lane_held_by(const struct lh_transport *transport,
@@ -62,12 +65,12 @@ static enum lh_held_by lane_held_by(const struct lh_transport *transport,
 {
     if (lane->is_blocked)
         return LH_HELD_BY_SOCKET;
-    if (lane->pto_count > 0 || lh_lane_window(lane) < lh_lane_payload(lane) ||
-        !lh_engine_may_send(transport, lane))
+    if (lane->pto_count > 0 || !lh_engine_may_send(transport, lane))
         return LH_HELD_BY_NETWORK;
-    if (lh_pacer_next(&lane->pacer, transport->now) <= transport->now)
+    if (lh_lane_window(lane) >= lh_lane_payload(lane) &&
+        lh_pacer_next(&lane->pacer, transport->now) <= transport->now)
         return LH_HELD_BY_NOTHING;
-    return paces_at_target(lane) ? LH_HELD_BY_POLICY : LH_HELD_BY_NETWORK;
+    return is_at_target(lane) ? LH_HELD_BY_POLICY : LH_HELD_BY_NETWORK;
 }
 
 enum lh_held_by lh_transport_held_by(const struct lh_transport *transport)

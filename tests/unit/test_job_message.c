@@ -43,6 +43,11 @@ static const struct lh_message samples[] = {
     {LH_MESSAGE_RESULT, {.result = {LH_RESULT_REPLACED, {3, some_runs, {0}}}}},
     {LH_MESSAGE_FAILED, {.failed = {4, 25, TEXT("full")}}},
     {LH_MESSAGE_WRITTEN, {.written = UINT64_MAX}},
+    {LH_MESSAGE_UDP_HEARD, {.udp_heard = 3}},
+    {LH_MESSAGE_PACE, {.pace = {LH_PACE_FIXED, 12500000, 125000}}},
+    {LH_MESSAGE_TRACE, {.trace = {50000}}},
+    {LH_MESSAGE_TRACED, {.traced = {1234567, TEXT("\"event\":\"sent\",\"lane\":1")}}},
+    {LH_MESSAGE_HELD, {.held = {1, 2, 3, 4, 5, 6, 7}}},
     {LH_MESSAGE_JOB_END, {.job_end = {27, {1, 2, 3, 4, 5, 6, 7, 8}, TEXT("some")}}},
 };
 
@@ -207,6 +212,13 @@ static void numbers_out_of_range_are_refused(void **state)
         {LH_MESSAGE_HAVE, {.have = {0, 3, {1, twice, {0}}}}},
         {LH_MESSAGE_FILE_END, {.file_end = {0, LH_FILE_END_N_, 0, {0}, 0, {"", 0}}}},
         {LH_MESSAGE_RESULT, {.result = {LH_RESULT_N_, {0}}}},
+        {LH_MESSAGE_PACE, {.pace = {LH_PACE_N_, 0, 0}}},
+        {LH_MESSAGE_PACE, {.pace = {LH_PACE_FIXED, 0, 0}}},
+        {LH_MESSAGE_PACE, {.pace = {LH_PACE_FAIR, 5, 6}}},
+        {LH_MESSAGE_TRACED, {.traced = {0, TEXT("two\nlines")}}},
+        {LH_MESSAGE_TRACED, {.traced = {0, TEXT("\"x\":1},{\"y\":2")}}},
+        {LH_MESSAGE_TRACED, {.traced = {0, TEXT("\x1b[2J")}}},
+        {LH_MESSAGE_TRACED, {.traced = {0, TEXT("\xc3\xa4")}}},
     };
     static uint8_t bytes[LH_MESSAGE_MAX];
     for (size_t i = 0; i < LH_ARRAY_LEN(cases); i++) {
