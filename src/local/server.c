@@ -169,11 +169,9 @@ void lh_local_close(struct lh_local_server *server)
 
 // --- Serving -------------------------------------------------------------------------------------
 
-static void on_connection(struct lh_local_server *server, lh_ns now)
+// Gives the new client a place: a free one, or that of the oldest.
+static void on_client(struct lh_local_server *server, int fd, lh_ns now)
 {
-    int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd < 0)
-        return;
     if (LH_GUARD(LOCAL_PEER, !is_welcome(fd))) {
         (void)close(fd);
         return;
@@ -237,7 +235,12 @@ void lh_local_ready(struct lh_local_server *server, lh_ns now)
             drop(client);
     }
     // Last, so that no event above can be one of an earlier holder of the same place.
-    on_connection(server, now);
+    for (size_t i = 0; i < LH_LOCAL_CLIENTS_MAX; i++) {
+        int fd = accept4(server->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+        if (fd < 0)
+            break;
+        on_client(server, fd, now);
+    }
 }
 
 int lh_local_fd(const struct lh_local_server *server)

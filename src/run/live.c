@@ -34,13 +34,22 @@ static bool sends(const struct lh_live *live)
 
 static const struct {
     const char *word;
-    const char *controller; // of cc/cc.h
+    const char *controller; // of cc/cc.h,
+    const char *otherwise;  // and where there is none of that name; NULL: nothing
 } policies[LH_PACE_N_] = {
-    [LH_PACE_FAIR] = {"fair", "lt"},
-    [LH_PACE_HIGH] = {"high", "high"},
-    [LH_PACE_FIXED] = {"fixed", "fixed"},
-    [LH_PACE_LOW] = {"low", "low"},
+    [LH_PACE_FAIR] = {"fair", "fair", "lt"},
+    [LH_PACE_HIGH] = {"high", "high", "lt"},
+    [LH_PACE_FIXED] = {"fixed", "fixed", NULL},
+    [LH_PACE_LOW] = {"low", "low", NULL},
 };
+
+static const struct lh_cc_type *controller_of(uint8_t policy)
+{
+    const struct lh_cc_type *cc = lh_cc_by_name(policies[policy].controller);
+    if (cc == NULL && policies[policy].otherwise != NULL)
+        cc = lh_cc_by_name(policies[policy].otherwise);
+    return cc;
+}
 
 // From the one that leaves most to others to the one that leaves least.
 static unsigned greed(uint8_t policy)
@@ -97,10 +106,16 @@ static lh_err apply(struct lh_live *live, const struct lh_msg_pace *pace, struct
 {
     struct lh_cc_limits limits = {.rate_target = LH_MIN(pace->rate_target, LH_CC_RATE_MAX),
                                   .rate_min = LH_MIN(pace->rate_min, LH_CC_RATE_MAX)};
+    const struct lh_cc_type *cc = controller_of(pace->policy);
+    struct lh_transport *transport = live->session->transport;
+    lh_ns now = lh_loop_now(live->session->loop);
+    if (cc == NULL)
+        return lh_fail(info, LH_E_INVALID, 0, "this version has no policy %s",
+                       policies[pace->policy].word);
     if (pace->policy != live->pace.policy)
-        return lh_fail(info, LH_E_INVALID, 0,
-                       "this version cannot change the policy of a running session");
-    lh_transport_set_limits(live->session->transport, &limits, lh_loop_now(live->session->loop));
+        lh_transport_set_policy(transport, cc, &limits, now);
+    else
+        lh_transport_set_limits(transport, &limits, now);
     live->pace = *pace;
     return 0;
 }
