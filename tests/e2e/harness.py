@@ -20,8 +20,9 @@ import traceback
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BUILD = os.path.abspath(os.environ.get("LH_BUILD", os.path.join(HERE, "../../build")))
-LHCP = os.path.join(BUILD, "src/cmd/lhcp")
-LHSERVER = os.path.join(BUILD, "src/cmd/lhserver")
+PROGRAMS = os.environ.get("LH_E2E_PROGRAMS", os.path.join(BUILD, "src/cmd"))
+LHCP = os.path.join(PROGRAMS, "lhcp")
+LHSERVER = os.path.join(PROGRAMS, "lhserver")
 REPORT = "sanitizer-report"
 FORMATTED_ODD_NAMES = [
     b"-rf", b"new\nline", b"in\xffvalid\xfe", b"x" * 255, b"trailing ", b"'quote\"", b"back\\slash", b"\x1b[31mred",
@@ -270,11 +271,13 @@ def may_make_namespaces():
 def main(module, title):
     """Runs every function test_* of `module` and prints TAP. LH_TEST_ONLY=substring picks some."""
     if os.environ.get("LH_E2E_NAMESPACE") != "1" and may_make_namespaces():
-        env = dict(os.environ, LH_E2E_NAMESPACE="1")
+        env = dict(os.environ, LH_E2E_NAMESPACE="1", LH_E2E_PROGRAMS="/mnt")
+        # Other users run the programs too, and may have no way into the folder that they were built in.
+        programs = 'mount --bind "$0" /mnt && '
         # Outgoing connections must not take the ports that the tests are about to bind.
         ports = '{ echo 40000 60999 > /proc/sys/net/ipv4/ip_local_port_range; } 2> /dev/null'
-        script = 'ip link set lo up && { ' + ports + ' || true; } && exec "$@"'
-        os.execvpe("unshare", ["unshare", "-n", "-m", "sh", "-c", script, "sh", sys.executable, *sys.argv], env)
+        script = programs + 'ip link set lo up && { ' + ports + ' || true; } && exec "$@"'
+        os.execvpe("unshare", ["unshare", "-n", "-m", "sh", "-c", script, PROGRAMS, sys.executable, *sys.argv], env)
     os.umask(0o022)  # modes are compared
     only = os.environ.get("LH_TEST_ONLY", "")
     tests = [(name, function) for name, function in vars(module).items() if name.startswith("test_") and only in name]
