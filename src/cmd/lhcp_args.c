@@ -429,7 +429,7 @@ void lhcp_args_help(bool all, FILE *out)
 static lh_err check_path(const char *path, bool is_source, struct lh_errinfo *info)
 {
     bool is_faux = strncmp(path, "faux://", 7) == 0;
-    bool is_sink = strcmp(path, "faux://") == 0;
+    bool is_sink = strcmp(path, "faux://") == 0 || strncmp(path, "faux://?", 8) == 0;
 
     if (*path == '\0')
         return usage_error(info, is_source ? "a source is empty" : "the destination is empty");
@@ -438,7 +438,8 @@ static lh_err check_path(const char *path, bool is_source, struct lh_errinfo *in
     if (is_source && is_sink)
         return usage_error(info, "faux:// as a source needs a name and a size: faux:///name?SIZE");
     if (!is_source && is_faux && !is_sink)
-        return usage_error(info, "the synthetic destination is faux://, and nothing after it");
+        return usage_error(
+            info, "the synthetic destination is faux://, with at most ?rate=RATE after it");
     return 0;
 }
 

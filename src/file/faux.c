@@ -6,11 +6,15 @@
 // so every machine makes the same bytes.
 #include "file/faux.h"
 
+#include <errno.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/bytes.h"
+#include "base/math.h"
 #include "base/text.h"
 #include "file/tree.h"
+#include "sys/clock.h"
 
 static const char SCHEME[] = "faux://";
 
@@ -25,16 +29,18 @@ bool lh_faux_is(const char *url)
 
 bool lh_faux_is_sink(const char *url)
 {
-    return strcmp(url, SCHEME) == 0;
+    return lh_faux_is(url) && (url[sizeof SCHEME - 1] == '\0' || url[sizeof SCHEME - 1] == '?');
 }
 
 // --- URLs ---
 
 static lh_err refuse(const char *url, const char *why, struct lh_errinfo *info)
 {
-    return lh_fail(info, LH_E_INVALID, 0,
-                   "%.80s: %s (wanted faux:///NAME?SIZE or faux:///DIR?count=N&size=S[&file=BASE])",
-                   url, why);
+    return lh_fail(
+        info, LH_E_INVALID, 0,
+        "%.80s: %s (wanted faux:///NAME?SIZE or faux:///DIR?count=N&size=S[&file=BASE], and "
+        "&rate=R where it is to be slow)",
+        url, why);
 }
 
 static bool take_count(const char *value, struct lh_faux *faux)
@@ -56,10 +62,22 @@ static bool take_file(const char *value, struct lh_faux *faux)
     return true;
 }
 
+static bool take_rate(const char *value, struct lh_faux *faux)
+{
+    uint64_t bits;
+    if (lh_parse_rate(value, &bits) != 0 || bits < LH_FAUX_RATE_MIN)
+        return false;
+    faux->pace.rate = bits / 8;
+    return true;
+}
+
 static const struct {
     const char *key; // with its '='
     bool (*take)(const char *value, struct lh_faux *faux);
-} PARAMETERS[] = {{"count=", take_count}, {"size=", take_size}, {"file=", take_file}};
+} PARAMETERS[] = {
+    {"count=", take_count}, {"size=", take_size}, {"file=", take_file}, {"rate=", take_rate}};
+#define SEEN_BOTH 3u // count and size
+#define SEEN_RATE 8u
 
 #define PARAMETER_COUNT (sizeof PARAMETERS / sizeof *PARAMETERS)
 
@@ -82,18 +100,50 @@ static bool take_parameter(const char *text, size_t len, struct lh_faux *faux, u
     return false;
 }
 
-static bool take_directory(const char *query, struct lh_faux *faux)
+// "key=value&key=value"; gives which were there, 0 where one is wrong.
+static unsigned take_parameters(const char *query, struct lh_faux *faux)
 {
     unsigned seen = 0;
     for (;;) {
         const char *end = strchrnul(query, '&');
         if (!take_parameter(query, (size_t)(end - query), faux, &seen))
-            return false;
+            return 0;
         if (*end == '\0')
-            break;
+            return seen;
         query = end + 1;
     }
-    return (seen & 3u) == 3u; // count and size
+}
+
+static bool take_directory(const char *query, struct lh_faux *faux)
+{
+    return (take_parameters(query, faux) & SEEN_BOTH) == SEEN_BOTH;
+}
+
+// "SIZE" or "SIZE&rate=R"
+static bool take_file_query(const char *query, struct lh_faux *faux)
+{
+    char size[32];
+    size_t len = strcspn(query, "&");
+    if (len >= sizeof size)
+        return false;
+    memcpy(size, query, len);
+    size[len] = '\0';
+    if (lh_parse_size(size, &faux->size) != 0)
+        return false;
+    return query[len] == '\0' || take_parameters(query + len + 1, faux) == SEEN_RATE;
+}
+
+lh_err lh_faux_parse_sink(const char *url, struct lh_faux_pace *out_pace, struct lh_errinfo *info)
+{
+    struct lh_faux faux = {.count = 1};
+    if (!lh_faux_is_sink(url))
+        return lh_fail(info, LH_E_INVALID, 0, "as a destination, faux:// stands alone");
+    const char *query = url + sizeof SCHEME - 1;
+    if (*query == '?' && take_parameters(query + 1, &faux) != SEEN_RATE)
+        return lh_fail(info, LH_E_INVALID, 0,
+                       "%.80s: wanted faux:// or faux://?rate=R (8m at least)", url);
+    *out_pace = faux.pace;
+    return LH_OK;
 }
 
 lh_err lh_faux_parse(const char *url, struct lh_faux *out_faux, struct lh_errinfo *info)
@@ -112,15 +162,38 @@ lh_err lh_faux_parse(const char *url, struct lh_faux *out_faux, struct lh_errinf
         return refuse(url, "the name is not one plain file name", info);
     memcpy(faux.name, name, name_len);
     query++;
-    faux.is_directory = strchr(query, '=') != NULL;
+    faux.is_directory = memchr(query, '=', strcspn(query, "&")) != NULL;
     if (faux.is_directory && !take_directory(query, &faux))
-        return refuse(url, "the parameters are not count=N&size=S[&file=BASE]", info);
-    if (!faux.is_directory && lh_parse_size(query, &faux.size) != 0)
-        return refuse(url, "the size is not a number with an optional k, m, g, t, p or e", info);
+        return refuse(url, "the parameters are not count=N&size=S[&file=BASE][&rate=R]", info);
+    if (!faux.is_directory && !take_file_query(query, &faux))
+        return refuse(
+            url,
+            "the size is not a number with an optional k, m, g, t, p or e, or what follows "
+            "is not a rate of at least 8m",
+            info);
     if (faux.size > INT64_MAX || faux.size > INT64_MAX / faux.count)
         return refuse(url, "more than 2^63 bytes in all", info);
     *out_faux = faux;
     return LH_OK;
+}
+
+// --- Pace ---
+
+void lh_faux_wait(struct lh_faux_pace *pace, size_t len)
+{
+    if (pace->rate == 0)
+        return;
+    lh_ns takes = lh_muldiv(len, LH_SECOND, pace->rate);
+    uint64_t before = __atomic_load_n(&pace->free_at, __ATOMIC_RELAXED);
+    lh_ns until;
+    do {
+        until = LH_MAX(before, lh_clock_now()) + takes;
+    } while (!__atomic_compare_exchange_n(&pace->free_at, &before, until, false, __ATOMIC_RELAXED,
+                                          __ATOMIC_RELAXED));
+    struct timespec wake = {.tv_sec = (time_t)(until / LH_SECOND),
+                            .tv_nsec = (long)(until % LH_SECOND)};
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, NULL) == EINTR)
+        ;
 }
 
 // --- Content ---

@@ -43,6 +43,8 @@ static void bundle_run(struct lh_task *task)
     for (size_t i = 0; i < bundle->count; i++) {
         struct lh_unpacked *item = &bundle->items[i];
         struct lh_errinfo info = {0};
+        if (bundle->receiver->is_sink)
+            lh_faux_wait(&bundle->receiver->sink_pace, (size_t)item->file->source.size);
         item->err = unpack(bundle->receiver, item, &info);
         if (item->err == LH_E_CORRUPT)
             return;

@@ -330,10 +330,12 @@ static lh_err open_dest(struct lh_receiver *receiver, struct lh_errinfo *info)
 
 static lh_err set_up(struct lh_receiver *receiver, struct lh_errinfo *info)
 {
-    if (receiver->is_sink)
-        return LH_OK;
-    if (lh_faux_is(receiver->job->dest))
-        return lh_fail(info, LH_E_INVALID, LH_CODE_USAGE, "as a destination, faux:// stands alone");
+    if (lh_faux_is(receiver->job->dest)) {
+        lh_err err = lh_faux_parse_sink(receiver->job->dest, &receiver->sink_pace, info);
+        if (err != LH_OK)
+            info->exit_code = LH_CODE_USAGE;
+        return err;
+    }
     lh_err err = open_dest(receiver, info);
     if (err != LH_OK || receiver->tree == NULL)
         return err;

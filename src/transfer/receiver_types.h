@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "base/list.h"
+#include "file/faux.h"
 #include "file/journal.h"
 #include "file/partial.h"
 #include "file/tree.h"
@@ -173,6 +174,7 @@ struct lh_sweeping {
 struct lh_receiver {
     struct lh_job *job;
     bool is_sink, is_dry;
+    struct lh_faux_pace sink_pace;
     bool preserve;
     struct lh_idmap ids;
     struct lh_idmap dir_ids;

@@ -51,8 +51,10 @@ static void write_run(struct lh_task *task)
     }
     struct lh_receiver *receiver = write->receiver;
     uint64_t offset = (uint64_t)write->index * receiver->job->host.block_size;
-    if (receiver->is_sink)
+    if (receiver->is_sink) {
+        lh_faux_wait(&receiver->sink_pace, write->len);
         return;
+    }
     const struct lh_incoming *file = write->file;
     lh_err err =
         lh_partial_write(&file->large->partial, write->content, write->len, offset, &write->info);

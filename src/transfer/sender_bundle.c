@@ -34,8 +34,9 @@ static lh_err read_content(const struct lh_sender *sender,
                            uint8_t *data,
                            struct lh_errinfo *info)
 {
-    const struct lh_faux *faux = lh_outgoing_faux(sender, file);
+    struct lh_faux *faux = lh_outgoing_faux(sender, file);
     if (faux != NULL) {
+        lh_faux_wait(&faux->pace, (size_t)file->size);
         lh_faux_read(faux, file->faux_index, 0, data, (size_t)file->size);
         return LH_OK;
     }

@@ -181,10 +181,10 @@ void lh_sender_file_end(struct lh_sender *sender,
                         uint8_t status,
                         const struct lh_digest *digest);
 void lh_sender_say_same(struct lh_sender *sender, uint32_t id, struct lh_run run);
-static inline const struct lh_faux *lh_outgoing_faux(const struct lh_sender *sender,
-                                                     const struct lh_outgoing *file)
+static inline struct lh_faux *lh_outgoing_faux(const struct lh_sender *sender,
+                                               const struct lh_outgoing *file)
 {
-    const struct lh_faux *faux = &sender->faux[file->source];
+    struct lh_faux *faux = &sender->faux[file->source];
     return faux->count > 0 ? faux : NULL;
 }
 static inline bool lh_have_covers(const struct lh_have *have, uint32_t block)

@@ -191,11 +191,13 @@ static void read_run(struct lh_task *task)
 {
     struct lh_out_block *block = LH_CONTAINER_OF(task, struct lh_out_block, task);
     const struct lh_outgoing *file = block->file;
-    const struct lh_faux *faux = lh_outgoing_faux(block->sender, file);
+    struct lh_faux *faux = lh_outgoing_faux(block->sender, file);
     uint64_t offset = (uint64_t)block->index * block->sender->job->host.block_size;
     uint8_t *at = block->data + LH_BLOCK_FILE_HEADER;
     struct lh_digest_state digest;
     lh_digest_begin(&digest);
+    if (faux != NULL)
+        lh_faux_wait(&faux->pace, block->content);
     for (size_t left = block->content; left > 0 && block->status == LH_READ_OK;) {
         size_t len = LH_MIN(left, (size_t)READ_PIECE);
         if (faux != NULL)

@@ -253,5 +253,51 @@ def test_a_trace_that_cannot_be_written_is_an_error():
         assert_in("cannot write the trace /nowhere/trace", err)
 
 
+# --- The bottleneck is named: one forced case for each name (network and window: net_held.sh) ---
+
+def bottleneck(*args):
+    with LivePlace() as place:
+        _, out, _ = place.run("--json", *args)
+        said = summary(out)
+        return said["bottleneck"], said
+
+
+def test_a_target_rate_is_named_as_the_bottleneck():
+    for source, target in (("faux:///f?16m", "host:faux://"), ("host:faux:///f?16m", "faux://")):
+        name, said = bottleneck("-l", "40m", source, target)
+        assert name == "policy", said
+
+
+def test_a_slow_source_is_named_as_the_bottleneck():
+    for source, target in (("faux:///f?32m&rate=80m", "host:faux://"), ("host:faux:///f?32m&rate=80m", "faux://")):
+        name, said = bottleneck(source, target)
+        assert name == "sender disk", said
+
+
+def test_a_slow_sink_is_named_as_the_bottleneck():
+    for source, target in (("faux:///f?48m", "host:faux://?rate=80m"), ("host:faux:///f?48m", "faux://?rate=80m")):
+        name, said = bottleneck("--memory", "8m", source, target)
+        assert name == "receiver disk", said
+        assert said["held_ms"]["receiver disk"] > 2000, said
+
+
+def test_the_processor_is_named_as_the_bottleneck():
+    # Both ends on one processor, and nothing else to wait for.
+    with LivePlace() as place:
+        cpu = min(os.sched_getaffinity(0))
+        done = subprocess.run(["taskset", "-c", str(cpu), LHCP, "--json", "faux:///f?1g", "host:faux://"], cwd=place.local,
+                              env=place.env, capture_output=True, text=True, timeout=120, check=True)
+        said = summary(done.stdout)
+        assert said["bottleneck"] == "CPU", said
+
+
+def test_the_summary_names_the_bottleneck_in_words():
+    with LivePlace() as place:
+        _, out, _ = place.run("-l", "40m", "faux:///f?8m", "host:faux://")
+        assert_in("held back by: the target rate or policy (", out)
+        _, out, _ = place.run("faux:///f?100k", "host:faux://")
+        assert "held back" not in out, "too short to tell: " + out
+
+
 if __name__ == "__main__":
     sys.exit(harness.main(sys.modules[__name__], __doc__))

@@ -4,6 +4,7 @@
 #include "base/cleanup.h"
 #include "base/prng.h"
 #include "file/faux.h"
+#include "sys/clock.h"
 
 static void test_urls_are_taken_apart_or_refused(void **state)
 {
@@ -36,6 +37,13 @@ static void test_urls_are_taken_apart_or_refused(void **state)
         {"faux:///d?count=1&size=1&", LH_E_INVALID, false, 0, 0, ""},
         {"faux:///d?count=1&size=1&inc=3", LH_E_INVALID, false, 0, 0, ""},
         {"faux:///d?count=1&size=1&file=a/b", LH_E_INVALID, false, 0, 0, ""},
+        {"faux:///a?1g&rate=100m", LH_OK, false, 1, (uint64_t)1 << 30, "file"},
+        {"faux:///d?count=3&rate=8m&size=1", LH_OK, true, 3, 1, "file"},
+        {"faux:///a?1g&rate=7999k", LH_E_INVALID, false, 0, 0, ""},
+        {"faux:///a?1g&rate=", LH_E_INVALID, false, 0, 0, ""},
+        {"faux:///a?1g&count=3", LH_E_INVALID, false, 0, 0, ""},
+        {"faux:///a?1g&rate=8m&rate=8m", LH_E_INVALID, false, 0, 0, ""},
+        {"faux:///a?1g&", LH_E_INVALID, false, 0, 0, ""},
         {"faux:///d?count=4g&size=8e", LH_E_INVALID, false, 0, 0, ""},
         {"faux:///d?count=4294967296&size=8e", LH_E_INVALID, false, 0, 0, ""},
         {"file:///a?1", LH_E_INVALID, false, 0, 0, ""},
@@ -66,6 +74,25 @@ static void test_sources_and_the_sink_are_told_from_paths(void **state)
     assert_false(lh_faux_is("/faux://"));
     assert_true(lh_faux_is_sink("faux://"));
     assert_false(lh_faux_is_sink("faux:///a?1"));
+}
+
+static void test_a_rate_is_kept_by_all_who_share_it(void **state)
+{
+    struct lh_faux_pace pace = {.rate = 0};
+    struct lh_errinfo info = {0};
+    (void)state;
+    check_ok(lh_faux_parse_sink("faux://", &pace, &info));
+    check_uint(pace.rate, 0);
+    check_ok(lh_faux_parse_sink("faux://?rate=80m", &pace, &info));
+    check_uint(pace.rate, 10000000);
+    lh_ns begun = lh_clock_now();
+    for (int i = 0; i < 10; i++)
+        lh_faux_wait(&pace, 100000);
+    assert_true(lh_clock_now() - begun >= 100 * LH_MS);
+    static const char *const wrong[] = {"faux://?", "faux://?rate=1k", "faux://?size=5", "faux://x",
+                                        "faux://?rate=8m&size=1"};
+    for (size_t i = 0; i < LH_ARRAY_LEN(wrong); i++)
+        check_err(lh_faux_parse_sink(wrong[i], &pace, &info), LH_E_INVALID);
 }
 
 static void test_any_range_reads_as_the_whole_does(void **state)
@@ -121,6 +148,7 @@ int main(void)
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_urls_are_taken_apart_or_refused),
         cmocka_unit_test(test_sources_and_the_sink_are_told_from_paths),
+        cmocka_unit_test(test_a_rate_is_kept_by_all_who_share_it),
         cmocka_unit_test(test_any_range_reads_as_the_whole_does),
         cmocka_unit_test(test_files_and_names_differ),
         cmocka_unit_test(test_content_is_incompressible),
