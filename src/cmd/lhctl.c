@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // lhctl: for administrators. One table of commands; each is a function of its arguments.
+//   attacks.h   who attacks sshd here
 //   doctor.h    what this machine lacks for fast transfers
 //   sessions.h  transfers that are running
 #include <stdbool.h>
@@ -10,6 +11,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "cmd/attacks.h"
 #include "cmd/doctor.h"
 #include "cmd/sessions.h"
 #include "cmd/version.h"
@@ -45,6 +47,7 @@ static int run_doctor(int argc, char **argv)
 }
 
 static const struct command commands[] = {
+    {"attacks", "who attacks sshd here, from its log; changes nothing", lh_attacks_main, true},
     {"doctor", "look at what this machine lacks for fast transfers; changes nothing", run_doctor,
      false},
     {"help", "this help", run_help, false},

@@ -1,0 +1,203 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. Inputs are found and put in order, every line is fed to the state, the state is
+// judged, and one of the outputs writes it down. What is found decides the exit status.
+#include "cmd/attacks.h"
+
+#include <errno.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "cmd/attacks_args.h"
+#include "sys/clock.h"
+#include "watch/feed.h"
+#include "watchio/journalctl.h"
+
+#define STATUS_NOTHING 0
+#define STATUS_ATTACKS 1
+#define STATUS_ALARM   2
+#define STATUS_USAGE   64
+#define STATUS_FAILED  70
+
+// Everything that one run holds.
+struct run {
+    struct lh_attacks_args args;
+    struct lh_logs logs;
+    struct lh_watch watch;
+    struct lh_feed *feed;
+    struct lh_judgement judgement;
+    struct lh_attacks attacks;
+    char host[256];
+};
+
+static lh_err feed_line(void *context, struct lh_span line, uint64_t number)
+{
+    (void)lh_feed_line(context, line, number);
+    return 0;
+}
+
+// The journal where it is to be had; else the logs under their usual names.
+static lh_err find_inputs(struct run *run, struct lh_errinfo *info)
+{
+    struct lh_attacks_args *args = &run->args;
+    lh_err err = 0;
+    for (size_t i = 0; i < args->file_count && err == 0; i++)
+        err = lh_logs_add(&run->logs, args->files[i], args->now, info);
+    if (err != 0)
+        return err;
+    if (args->file_count == 0 && !args->journal) {
+        args->journal = lh_journalctl_usable();
+        if (!args->journal &&
+            lh_logs_add_family(&run->logs, "/var/log/auth.log", args->now) +
+                    lh_logs_add_family(&run->logs, "/var/log/secure", args->now) ==
+                0)
+            return lh_fail(
+                info, LH_E_INVALID, 0,
+                "no log of sshd can be read here (journal, /var/log/auth.log, /var/log/secure): "
+                "name a file, or run as root");
+    }
+    lh_logs_sort(&run->logs);
+    return 0;
+}
+
+static lh_err read_inputs(struct run *run, struct lh_errinfo *info)
+{
+    struct lh_line_sink sink = {feed_line, run->feed};
+    struct lh_watch_zone zone = lh_logs_zone(run->args.now);
+    lh_err err = 0;
+
+    for (size_t i = 0; i < run->logs.count && err == 0; i++) {
+        zone.latest = run->logs.items[i].changed;
+        lh_feed_begin(run->feed, &zone, (uint32_t)i);
+        err = lh_log_read(run->logs.items[i].path, &sink, info);
+    }
+    if (err == 0 && run->args.journal) {
+        zone.latest = run->args.now;
+        lh_feed_begin(run->feed, &zone, (uint32_t)run->logs.count);
+        err = lh_journalctl_read(run->args.since, &sink, info);
+    }
+    return err;
+}
+
+static void apply_guards(struct run *run)
+{
+    for (size_t i = 0; i < run->judgement.count; i++) {
+        struct lh_verdict *verdict = &run->judgement.verdicts[i];
+        const char *reason = verdict->source == NULL
+                                 ? NULL
+                                 : lh_guards_reason(&run->args.guards, &verdict->source->addr);
+        if (reason == NULL)
+            continue;
+        verdict->guard = LH_GUARDED_LIST;
+        verdict->guard_reason = reason;
+    }
+}
+
+static lh_err judge(struct run *run, struct lh_errinfo *info)
+{
+    lh_err err = lh_judge(&run->watch, &run->judgement);
+    if (err != 0)
+        return lh_fail(info, err, 0, "out of memory");
+    lh_guards_add_host(&run->args.guards);
+    apply_guards(run);
+    const char *codeset = nl_langinfo(CODESET);
+    run->attacks = (struct lh_attacks){
+        .watch = &run->watch,
+        .judgement = &run->judgement,
+        .logs = &run->logs,
+        .host = run->host,
+        .now = run->args.now,
+        .top = run->args.all ? 0 : run->args.top,
+        .harmless = run->args.harmless,
+        .plain = run->args.ascii || strcmp(codeset, "UTF-8") != 0,
+        .port = run->args.port,
+    };
+    return 0;
+}
+
+static lh_err write_report(struct run *run, struct lh_errinfo *info)
+{
+    const struct lh_attacks_args *args = &run->args;
+    FILE *out = args->output == NULL ? stdout : fopen(args->output, "we");
+    if (out == NULL)
+        return lh_fail_errno(info, errno, 0, "cannot write %s", args->output);
+    if (args->json)
+        lh_attacks_json(&run->attacks, out);
+    else if (args->csv)
+        lh_attacks_csv(&run->attacks, out);
+    else
+        lh_attacks_text(&run->attacks, out);
+    bool failed = fflush(out) != 0 || ferror(out) != 0;
+    if (out != stdout)
+        failed |= fclose(out) != 0;
+    return failed ? lh_fail_errno(info, errno, 0, "cannot write %s",
+                                  args->output != NULL ? args->output : "the report")
+                  : 0;
+}
+
+static lh_err run_all(struct run *run, struct lh_errinfo *info)
+{
+    uint64_t seed;
+    lh_entropy_fill(&seed, sizeof seed);
+    run->feed = calloc(1, sizeof *run->feed);
+    lh_err err = run->feed == NULL ? LH_E_NOMEM : lh_watch_init(&run->watch, seed);
+    if (err != 0)
+        return lh_fail(info, err, 0, "out of memory");
+    run->feed->watch = &run->watch;
+    run->feed->since = run->args.since;
+    run->feed->until = run->args.until;
+    err = find_inputs(run, info);
+    if (err == 0)
+        err = read_inputs(run, info);
+    if (err == 0)
+        err = judge(run, info);
+    return err != 0 ? err : write_report(run, info);
+}
+
+static int status_of(const struct run *run)
+{
+    if (run->judgement.alarms > 0)
+        return STATUS_ALARM;
+    return run->judgement.count > 0 ? STATUS_ATTACKS : STATUS_NOTHING;
+}
+
+static int complain(const struct lh_errinfo *info, int status)
+{
+    char shown[2 * LH_ERRINFO_TEXT];
+    (void)fprintf(stderr, "lhctl attacks: %s\n",
+                  lh_escape(info->text, strlen(info->text), shown, sizeof shown));
+    return status;
+}
+
+int lh_attacks_main(int argc, char **argv)
+{
+    struct run *run = calloc(1, sizeof *run);
+    struct lh_errinfo info = {0};
+    int status = STATUS_NOTHING;
+
+    if (run == NULL)
+        return STATUS_FAILED;
+    (void)setlocale(LC_CTYPE, "");
+    (void)gethostname(run->host, sizeof run->host - 1);
+    lh_err err = lh_attacks_args_parse(argc, argv, lh_clock_wall_seconds(), &run->args, &info);
+    if (err != 0) {
+        status = complain(&info, STATUS_USAGE);
+    } else if (run->args.help) {
+        lh_attacks_args_help(stdout);
+    } else {
+        err = run_all(run, &info);
+        status = err != 0 ? complain(&info, STATUS_FAILED) : status_of(run);
+    }
+    lh_judgement_fini(&run->judgement);
+    lh_watch_fini(&run->watch);
+    lh_logs_fini(&run->logs);
+    lh_attacks_args_fini(&run->args);
+    free(run->feed);
+    free(run);
+    return status;
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/text.h"
+#include "cmd/attacks.h"
+
+char *lh_verdict_subject(const struct lh_verdict *v, char out[LH_VERDICT_SUBJECT])
+{
+    if (v->source != NULL)
+        return lh_watch_addr_format(&v->source->addr, out);
+    if (v->network != NULL)
+        return lh_watch_net_format(&v->network->addr, lh_watch_network_bits(&v->network->addr),
+                                   out);
+    if (v->user->name[0] == '\0')
+        (void)snprintf(out, LH_VERDICT_SUBJECT, "(empty)");
+    else
+        lh_escape(v->user->name, strlen(v->user->name), out, LH_VERDICT_SUBJECT);
+    return out;
+}
+
+char *lh_verdict_kinds(const struct lh_verdict *v, char *out, size_t room)
+{
+    size_t used = (size_t)snprintf(out, room, "%s", lh_attack_name(v->kind));
+    for (unsigned kind = 0; kind < LH_ATTACK_N_ && used < room; kind++) {
+        if (kind != v->kind && (v->kinds & 1u << kind) != 0)
+            used += (size_t)snprintf(out + used, room - used, ", %s", lh_attack_name(kind));
+    }
+    return out;
+}
+
+char *lh_attacks_place(const struct lh_attacks *a,
+                       const struct lh_place *place,
+                       bool whole_path,
+                       char out[LH_ATTACKS_PLACE_TEXT])
+{
+    char when[LH_CIVIL_TEXT];
+    char shown[200];
+    if (place->file >= a->logs->count) {
+        (void)snprintf(out, LH_ATTACKS_PLACE_TEXT, "journal:%" PRIu64, place->line);
+        return out;
+    }
+    const char *path = a->logs->items[place->file].path;
+    const char *slash = whole_path ? NULL : strrchr(path, '/');
+    (void)when;
+    path = slash != NULL ? slash + 1 : path;
+    if (strcmp(path, "-") == 0)
+        path = "(standard input)";
+    (void)snprintf(out, LH_ATTACKS_PLACE_TEXT, "%s:%" PRIu64,
+                   lh_escape(path, strlen(path), shown, sizeof shown), place->line);
+    return out;
+}
+
+const char *lh_verdict_guard(const struct lh_verdict *v)
+{
+    static const char *const reasons[] = {
+        [LH_GUARDED_NOT] = NULL,
+        [LH_GUARDED_LOGIN] = "somebody logged in from there within 30 days",
+    };
+    return v->guard == LH_GUARDED_LIST ? v->guard_reason : reasons[v->guard];
+}
+
+void lh_json_text(const char *text, size_t len, FILE *out)
+{
+    char escaped[2048];
+    lh_escape(text, len, escaped, sizeof escaped);
+    (void)fputc('"', out);
+    for (const char *at = escaped; *at != '\0'; at++) {
+        if (*at == '"' || *at == '\\')
+            (void)fputc('\\', out);
+        (void)fputc(*at, out);
+    }
+    (void)fputc('"', out);
+}

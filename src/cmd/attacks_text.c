@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. The report for people, 80 columns wide: alarms first, then a block of three or four
+// lines for each source, then networks and users, what was taken for harmless, and advice. All
+// timelines cover the same time, so that they can be compared by eye.
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/math.h"
+#include "base/text.h"
+#include "cmd/attacks.h"
+
+#define WIDTH   80
+#define COLUMNS 60 // of a timeline
+#define INDENT  9
+
+static char *time_text(int64_t time, char out[LH_CIVIL_TEXT])
+{
+    lh_civil_format(time, out);
+    out[10] = ' ';
+    out[16] = '\0';
+    return out;
+}
+
+// "3 d 4 h", "12 min", "8 s".
+static char *span_text(int64_t seconds, char *out, size_t room)
+{
+    if (seconds >= 2 * LH_WATCH_DAY)
+        (void)snprintf(out, room, "%" PRId64 " d", seconds / LH_WATCH_DAY);
+    else if (seconds >= 2 * LH_WATCH_HOUR)
+        (void)snprintf(out, room, "%" PRId64 " h", seconds / LH_WATCH_HOUR);
+    else if (seconds >= 2 * LH_WATCH_MINUTE)
+        (void)snprintf(out, room, "%" PRId64 " min", seconds / LH_WATCH_MINUTE);
+    else
+        (void)snprintf(out, room, "%" PRId64 " s", seconds);
+    return out;
+}
+
+static void print_timeline(const struct lh_attacks *a, const struct lh_timeline *line, FILE *out)
+{
+    static const char *const blocks[] = {" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+    static const char *const ascii[] = {" ", ".", ":", "-", "=", "+", "*", "%", "#"};
+    const struct lh_watch_totals *totals = &a->watch->totals;
+    const char *const *signs = a->plain ? ascii : blocks;
+    uint64_t columns[COLUMNS];
+    uint64_t most = 1;
+
+    lh_timeline_columns(line, totals->first, totals->last, columns, COLUMNS);
+    for (unsigned i = 0; i < COLUMNS; i++)
+        most = LH_MAX(most, columns[i]);
+    (void)fprintf(out, "%*s|", INDENT - 1, "");
+    for (unsigned i = 0; i < COLUMNS; i++) {
+        uint64_t height = columns[i] == 0 ? 0 : 1 + lh_muldiv(columns[i], 7, most);
+        (void)fputs(signs[height], out);
+    }
+    (void)fputs("|\n", out);
+}
+
+// Words separated by ", ", broken into lines before the right border.
+struct flow {
+    FILE *out;
+    unsigned column;
+    bool first;
+};
+
+static void flow_begin(struct flow *flow, FILE *out, const char *head)
+{
+    (void)fprintf(out, "%*s%s", INDENT, "", head);
+    *flow = (struct flow){.out = out, .column = (unsigned)(INDENT + strlen(head)), .first = true};
+}
+
+static void flow_put(struct flow *flow, const char *word)
+{
+    unsigned len = (unsigned)strlen(word);
+    if (!flow->first) {
+        (void)fputs(",", flow->out);
+        flow->column++;
+    }
+    if (flow->column + len + 2 > WIDTH) {
+        (void)fprintf(flow->out, "\n%*s", INDENT, "");
+        flow->column = INDENT;
+    } else if (!flow->first) {
+        (void)fputs(" ", flow->out);
+        flow->column++;
+    }
+    (void)fputs(word, flow->out);
+    flow->column += len;
+    flow->first = false;
+}
+
+static void flow_end(const struct flow *flow)
+{
+    (void)fputc('\n', flow->out);
+}
+
+static void print_names(const struct lh_verdict *v, FILE *out)
+{
+    const struct lh_source *s = v->source;
+    char shown[4 * LH_WATCH_NAME_MAX];
+    char head[64];
+    struct flow flow;
+
+    if (s->names_count == 0)
+        return;
+    (void)snprintf(head, sizeof head, v->users > 1 ? "%u users%s: " : "user ", v->users,
+                   v->alphabetical ? " in alphabetical order" : "");
+    flow_begin(&flow, out, head);
+    for (unsigned i = 0; i < s->names_count; i++) {
+        lh_escape(s->names[i], strlen(s->names[i]), shown, sizeof shown);
+        flow_put(&flow, shown[0] == '\0' ? "(empty)" : shown);
+    }
+    if (v->users > s->names_count)
+        flow_put(&flow, "...");
+    flow_end(&flow);
+}
+
+// What else was counted, in words.
+static void print_facts(const struct lh_verdict *v, FILE *out)
+{
+    static const struct {
+        enum lh_watch_count count;
+        const char *words;
+    } facts[] = {
+        {LH_COUNT_PENALTY_DROPS, "shut out by penalties"},
+        {LH_COUNT_DROPS, "dropped by MaxStartups"},
+        {LH_COUNT_TIMEOUTS, "logins never finished"},
+        {LH_COUNT_NOISE, "not the SSH protocol"},
+        {LH_COUNT_NEGOTIATE, "no common algorithm"},
+        {LH_COUNT_BARE, "connected and left"},
+        {LH_COUNT_CRASHES, "crashes"},
+        {LH_COUNT_SUCCESSES, "logins"},
+    };
+    const struct lh_source *s = v->source;
+    char text[96];
+    struct flow flow;
+
+    (void)snprintf(text, sizeof text, "%" PRIu32 " connections", s->counts[LH_COUNT_CONNECTIONS]);
+    flow_begin(&flow, out, text);
+    flow.first = false;
+    for (size_t i = 0; i < LH_ARRAY_LEN(facts); i++) {
+        if (s->counts[facts[i].count] == 0)
+            continue;
+        (void)snprintf(text, sizeof text, "%" PRIu32 " %s", s->counts[facts[i].count],
+                       facts[i].words);
+        flow_put(&flow, text);
+    }
+    if (s->port_steps >= 5 && 4 * s->port_near >= 3 * s->port_steps)
+        flow_put(&flow, "contiguous ports");
+    if (v->regular)
+        flow_put(&flow, "regular gaps");
+    flow_end(&flow);
+}
+
+static void print_evidence(const struct lh_attacks *a, const struct lh_source *s, FILE *out)
+{
+    char text[LH_ATTACKS_PLACE_TEXT];
+    struct flow flow;
+    unsigned shown = 0;
+
+    flow_begin(&flow, out, "see ");
+    for (unsigned i = 0; i < LH_WATCH_EVIDENCE_MAX && shown < 4; i++) {
+        unsigned at = i < 2 ? i : LH_WATCH_EVIDENCE_MAX - i + 1;
+        if (at >= LH_WATCH_EVIDENCE_MAX || s->evidence[at].line == 0)
+            continue;
+        flow_put(&flow, lh_attacks_place(a, &s->evidence[at], false, text));
+        shown++;
+    }
+    flow_end(&flow);
+}
+
+static void print_source(const struct lh_attacks *a, const struct lh_verdict *v, FILE *out)
+{
+    char subject[LH_VERDICT_SUBJECT];
+    char kinds[128];
+    char first[LH_CIVIL_TEXT];
+    char last[LH_CIVIL_TEXT];
+    char span[24];
+
+    (void)fprintf(out, "%7" PRIu32 "  %-40s %s, %u %%\n", v->tries, lh_verdict_subject(v, subject),
+                  lh_attack_name(v->kind), v->confidence);
+    (void)fprintf(out, "%*s%s to %s (%s)\n", INDENT, "", time_text(v->first, first),
+                  time_text(v->last, last), span_text(v->last - v->first, span, sizeof span));
+    if ((v->kinds & (v->kinds - 1)) != 0)
+        (void)fprintf(out, "%*s%s\n", INDENT, "", lh_verdict_kinds(v, kinds, sizeof kinds));
+    print_names(v, out);
+    print_facts(v, out);
+    print_timeline(a, &v->source->timeline, out);
+    print_evidence(a, v->source, out);
+    const char *guard = lh_verdict_guard(v);
+    if (guard != NULL)
+        (void)fprintf(out, "%*snever blocked: %s\n", INDENT, "", guard);
+    (void)fputc('\n', out);
+}
+
+static void print_alarm(const struct lh_attacks *a, const struct lh_verdict *v, FILE *out)
+{
+    const struct lh_breach *breach = &v->source->breach;
+    char subject[LH_VERDICT_SUBJECT];
+    char when[LH_CIVIL_TEXT];
+    char place[LH_ATTACKS_PLACE_TEXT];
+    char user[4 * LH_WATCH_NAME_MAX];
+
+    lh_verdict_subject(v, subject);
+    if (breach->time == 0) {
+        (void)fprintf(out, "ALARM  %s made a process of sshd's crash, %" PRIu32 " times.\n\n",
+                      subject, v->source->counts[LH_COUNT_CRASHES]);
+        return;
+    }
+    lh_escape(breach->user, strlen(breach->user), user, sizeof user);
+    (void)fprintf(out, "ALARM  %s logged in as \"%s\"\n", subject, user);
+    (void)fprintf(out, "       at %s UTC by %s, after %" PRIu32 " failures%s.\n",
+                  time_text(breach->time, when), lh_watch_method_name(breach->method),
+                  breach->tries, breach->others > 0 ? " of its own" : "");
+    if (breach->others > 0)
+        (void)fprintf(out, "       %" PRIu32 " addresses had tried this user before.\n",
+                      breach->others);
+    (void)fprintf(out, "       See %s. Ask the user; until then end the sessions\n",
+                  lh_attacks_place(a, &breach->place, false, place));
+    (void)fprintf(out,
+                  "       (loginctl terminate-user) and lock the account (usermod -L -e 1).\n\n");
+}
+
+static void print_group(const struct lh_verdict *v, FILE *out)
+{
+    char subject[LH_VERDICT_SUBJECT];
+    char first[LH_CIVIL_TEXT];
+    char last[LH_CIVIL_TEXT];
+    (void)fprintf(out, "%7" PRIu32 "  %s%-*s %u addresses%s\n", v->tries,
+                  v->user != NULL ? "user " : "", v->user != NULL ? 32 : 37,
+                  lh_verdict_subject(v, subject), v->sources,
+                  v->network != NULL && v->users > 1 ? ", many users" : "");
+    (void)fprintf(out, "%*s%s to %s\n", INDENT, "", time_text(v->first, first),
+                  time_text(v->last, last));
+}
+
+static void print_groups(const struct lh_attacks *a, FILE *out)
+{
+    const struct lh_judgement *j = a->judgement;
+    size_t shown = 0;
+    if (j->networks + j->users == 0)
+        return;
+    (void)fprintf(out, "Networks and users with many sources\n\n");
+    for (size_t i = 0; i < j->count && (a->top == 0 || shown < a->top); i++) {
+        if (j->verdicts[i].source == NULL) {
+            print_group(&j->verdicts[i], out);
+            shown++;
+        }
+    }
+    if (shown < j->networks + j->users)
+        (void)fprintf(out, "%*sand %zu more (--all)\n", INDENT, "", j->networks + j->users - shown);
+    (void)fputc('\n', out);
+}
+
+static void print_harmless(const struct lh_attacks *a, FILE *out)
+{
+    const struct lh_judgement *j = a->judgement;
+    size_t counts[LH_HARMLESS_N_] = {0};
+    char text[LH_WATCH_ADDR_TEXT];
+
+    for (size_t i = 0; i < j->harmless_count; i++)
+        counts[j->harmless[i].kind]++;
+    if (j->harmless_count > 0)
+        (void)fprintf(out, "Not reported\n\n");
+    for (unsigned kind = 0; kind < LH_HARMLESS_N_; kind++) {
+        if (counts[kind] > 0)
+            (void)fprintf(out, "%7zu  %-14s %s\n", counts[kind], lh_harmless_name(kind),
+                          lh_harmless_words(kind));
+    }
+    for (size_t i = 0; a->harmless && i < j->harmless_count; i++) {
+        const struct lh_source *s = j->harmless[i].source;
+        (void)fprintf(
+            out, "%*s%-14s %s: %" PRIu32 " connections, %" PRIu32 " tries, %" PRIu32 " logins\n",
+            INDENT, "", lh_harmless_name(j->harmless[i].kind), lh_watch_addr_format(&s->addr, text),
+            s->counts[LH_COUNT_CONNECTIONS], lh_source_tries(s), s->counts[LH_COUNT_SUCCESSES]);
+    }
+    if (j->harmless_count > 0)
+        (void)fputc('\n', out);
+}
+
+// Prints `text` in lines behind `indent` blanks.
+static void print_wrapped(const char *text, unsigned indent, FILE *out)
+{
+    unsigned column = 0;
+    while (*text != '\0') {
+        size_t word = strcspn(text, " ");
+        if (column > 0 && column + 1 + word > WIDTH - indent) {
+            (void)fputc('\n', out);
+            column = 0;
+        }
+        if (column == 0)
+            (void)fprintf(out, "%*s", (int)indent, "");
+        (void)fprintf(out, "%s%.*s", column > 0 ? " " : "", (int)word, text);
+        column += (unsigned)word + (column > 0);
+        text += word;
+        text += strspn(text, " ");
+    }
+    (void)fputc('\n', out);
+}
+
+static void print_advice(const struct lh_attacks *a, FILE *out)
+{
+    struct lh_advice advice[LH_ADVICE_MAX];
+    size_t count = lh_attacks_advise(a, advice);
+    if (count > 0)
+        (void)fprintf(out, "Advice\n\n");
+    for (size_t i = 0; i < count; i++) {
+        (void)fprintf(out, "  %s\n", advice[i].setting);
+        print_wrapped(advice[i].why, 4, out);
+    }
+    if (count > 0)
+        (void)fputc('\n', out);
+}
+
+static void print_head(const struct lh_attacks *a, FILE *out)
+{
+    const struct lh_watch_totals *t = &a->watch->totals;
+    const struct lh_judgement *j = a->judgement;
+    char first[LH_CIVIL_TEXT];
+    char last[LH_CIVIL_TEXT];
+    char span[24];
+
+    (void)fprintf(out, "Attacks on sshd");
+    if (t->messages == 0) {
+        (void)fprintf(out, ": no message of sshd's in %" PRIu64 " lines.\n", t->lines);
+        return;
+    }
+    (void)fprintf(out, ", %s to %s UTC (%s)\n", time_text(t->first, first),
+                  time_text(t->last, last), span_text(t->last - t->first, span, sizeof span));
+    (void)fprintf(out,
+                  "%" PRIu64 " lines, %" PRIu64 " of sshd's: %" PRIu64 " tries, %" PRIu64
+                  " logins, %zu sources attack.\n",
+                  t->lines, t->messages, t->half_tries / 2, t->successes, j->sources);
+    if (t->ambiguous > 0)
+        (void)fprintf(out,
+                      "%" PRIu64 " lines can be read in two ways and are counted for nobody.\n",
+                      t->ambiguous);
+    if (t->throttled > 0)
+        (void)fprintf(out,
+                      "%" PRIu64 " more connections were dropped; the log does not say whose.\n",
+                      t->throttled);
+    if (a->watch->sources.forgotten > 0)
+        (void)fprintf(out, "%" PRIu64 " sources with few tries were forgotten to save memory.\n",
+                      a->watch->sources.forgotten);
+    (void)fputc('\n', out);
+}
+
+void lh_attacks_text(const struct lh_attacks *a, FILE *out)
+{
+    const struct lh_judgement *j = a->judgement;
+    size_t shown = 0;
+
+    print_head(a, out);
+    for (size_t i = 0; i < j->count; i++) {
+        if (j->verdicts[i].source != NULL && j->verdicts[i].severity == LH_SEVERITY_ALARM)
+            print_alarm(a, &j->verdicts[i], out);
+    }
+    if (j->sources > 0)
+        (void)fprintf(out, "  Tries  Source\n\n");
+    for (size_t i = 0; i < j->count && (a->top == 0 || shown < a->top); i++) {
+        if (j->verdicts[i].source != NULL) {
+            print_source(a, &j->verdicts[i], out);
+            shown++;
+        }
+    }
+    if (shown < j->sources)
+        (void)fprintf(out, "%*sand %zu more sources (--all)\n\n", INDENT, "", j->sources - shown);
+    print_groups(a, out);
+    print_harmless(a, out);
+    print_advice(a, out);
+}

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Log files: which there are, in which order, and their lines.
+#ifndef LH_WATCHIO_LOGS_H
+#define LH_WATCHIO_LOGS_H
+
+#include "watch/stamp.h"
+#include "watchio/lines.h"
+
+#define LH_LOGS_MAX 1024 // files of one run
+
+struct lh_log {
+    char *path;      // owned; "-" is standard input
+    int64_t changed; // seconds since 1970; now, for standard input
+    int64_t first;   // its first stamp, 0 where none is found
+    uint64_t device, inode;
+};
+
+struct lh_logs {
+    struct lh_log *items; // owned
+    size_t count;
+};
+#define LH_LOGS_NULL                                                                               \
+    (struct lh_logs)                                                                               \
+    {                                                                                              \
+        0                                                                                          \
+    }
+
+// Adds a file; one that is there already (also by another name) is not added again. LH_E_SYS where
+// it cannot be read, LH_E_LIMIT.
+lh_err lh_logs_add(struct lh_logs *logs, const char *path, int64_t now, struct lh_errinfo *info)
+    LH_MUST_CHECK;
+
+// Adds all files whose path begins with `stem` and goes on with nothing, "." or "-": a log and what
+// was rotated away. Returns how many were added; what cannot be read is left out.
+size_t lh_logs_add_family(struct lh_logs *logs, const char *stem, int64_t now);
+
+// Oldest first, by the first stamp in each.
+void lh_logs_sort(struct lh_logs *logs);
+
+void lh_logs_fini(struct lh_logs *logs);
+
+// Reads all lines of a file, unpacking it where it is packed.
+lh_err lh_log_read(const char *path,
+                   const struct lh_line_sink *sink,
+                   struct lh_errinfo *info) LH_MUST_CHECK;
+
+// This machine's zone, for stamps without one (TZ is obeyed).
+struct lh_watch_zone lh_logs_zone(int64_t latest);
+
+#endif
