@@ -18,15 +18,17 @@
 #define LH_EPOCH_SHIFT      22   // a key seals 2^22 packets (RFC 9001, 6.6 allows 2^23)
 #define LH_EPOCH_SHIFT_MIN  2    // for tests
 #define LH_PN_MAX           (((uint64_t)1 << 48) - 1)
-#define LH_REPLAY_WINDOW    ((uint64_t)1 << 19) // packet numbers remembered behind the largest
+#define LH_REPLAY_WINDOW    ((uint64_t)1 << 21) // packet numbers remembered behind the largest
 
 // --- Blocks and memory ---
-#define LH_BLOCK_LOG2_MIN     16                    // 64 KiB
-#define LH_BLOCK_LOG2_MAX     22                    // 4 MiB
-#define LH_BLOCK_LOG2_DEFAULT 20                    // 1 MiB
-#define LH_BLOCK_HEADER_MAX   4096                  // job header in front of a block's content
-#define LH_BLOCK_CHARGE       1024                  // bookkeeping bytes charged per block
-#define LH_MEMORY_DEFAULT     ((uint64_t)256 << 20) // receive window of a side at most
+#define LH_BLOCK_LOG2_MIN     16   // 64 KiB
+#define LH_BLOCK_LOG2_MAX     22   // 4 MiB
+#define LH_BLOCK_LOG2_DEFAULT 20   // 1 MiB
+#define LH_BLOCK_HEADER_MAX   4096 // job header in front of a block's content
+#define LH_BLOCK_HEAD         32   // its first bytes say where the content of a file's block goes
+#define LH_BLOCK_CHARGE       1024 // bookkeeping bytes charged per block
+#define LH_MEMORY_DEFAULT     ((uint64_t)256 << 20) // blocks that a side holds at most
+#define LH_WINDOW_TIMES       16 // what is granted ahead, at most, in memory budgets
 #define LH_MEMORY_MIN         ((uint64_t)8 << 20)
 
 // --- The control stream and its messages ---

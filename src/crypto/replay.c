@@ -55,19 +55,24 @@ uint64_t lh_replay_word(const struct lh_replay *replay, uint64_t pn)
     return replay->words[pn / WORD_BITS % WORDS];
 }
 
-void lh_replay_mark(struct lh_replay *replay, uint64_t pn)
+void lh_replay_pass(struct lh_replay *replay, uint64_t pn)
 {
     LH_ASSERT(pn <= LH_PN_MAX);
+    if (pn < replay->top)
+        return;
+    // Words after the one that holds top - 1 were never used or left the window long ago.
+    uint64_t first = replay->top == 0 ? 0 : (replay->top - 1) / WORD_BITS + 1;
+    uint64_t last = pn / WORD_BITS;
+    if (last >= first && last - first >= WORDS)
+        first = last - WORDS + 1;
+    for (uint64_t word = first; word <= last; word++)
+        replay->words[word % WORDS] = 0;
+    replay->top = pn + 1;
+}
+
+void lh_replay_mark(struct lh_replay *replay, uint64_t pn)
+{
     LH_ASSERT(!lh_replay_seen(replay, pn));
-    if (pn >= replay->top) {
-        // Words after the one that holds top - 1 were never used or left the window long ago.
-        uint64_t first = replay->top == 0 ? 0 : (replay->top - 1) / WORD_BITS + 1;
-        uint64_t last = pn / WORD_BITS;
-        if (last >= first && last - first >= WORDS)
-            first = last - WORDS + 1;
-        for (uint64_t word = first; word <= last; word++)
-            replay->words[word % WORDS] = 0;
-        replay->top = pn + 1;
-    }
+    lh_replay_pass(replay, pn);
     replay->words[pn / WORD_BITS % WORDS] |= (uint64_t)1 << (pn % WORD_BITS);
 }

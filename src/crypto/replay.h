@@ -29,6 +29,9 @@ uint64_t lh_replay_word(const struct lh_replay *replay, uint64_t pn);
 // Records `pn`, which must have authenticated and not have been seen (asserted).
 void lh_replay_mark(struct lh_replay *replay, uint64_t pn);
 
+// Lets the window reach beyond `pn` without having accepted it: it was refused.
+void lh_replay_pass(struct lh_replay *replay, uint64_t pn);
+
 // Lowest number that the window still covers.
 uint64_t lh_replay_floor(const struct lh_replay *replay);
 

@@ -120,11 +120,12 @@ static void write_feedback(struct packet *packet)
     struct lh_reporter *reporter = &packet->lane->reporter;
     if (!lh_reporter_is_due(reporter, packet->now))
         return;
+    lh_ns rtt = packet->lane->is_udp ? lh_rtt_smoothed(&packet->lane->rtt) : 0;
     if (lh_writer_left(&packet->writer) < LH_FRAME_ECN_MAX + LH_REPORTER_ROOM_MIN)
         return;
     write_ecn(packet);
     const struct lh_frame_feedback grants = {
-        .grant_bytes = lh_block_rx_grant_bytes(&transport->block_rx),
+        .grant_bytes = lh_block_rx_grant(&transport->block_rx, rtt, packet->now),
         .grant_block = lh_block_rx_grant_block(&transport->block_rx),
         .grant_stream = lh_stream_rx_grant(&transport->stream_rx),
     };

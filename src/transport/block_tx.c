@@ -20,6 +20,7 @@ lh_err lh_block_tx_init(struct lh_block_tx *tx)
 {
     *tx = (struct lh_block_tx){.capacity = TABLE_MIN};
     lh_list_init(&tx->lost);
+    lh_list_init(&tx->wanted);
     lh_list_init(&tx->spare);
     tx->table = calloc(TABLE_MIN, sizeof(void *));
     return tx->table != NULL ? 0 : LH_E_NOMEM;
@@ -109,6 +110,7 @@ lh_err lh_block_tx_push(struct lh_block_tx *tx, uint8_t *data, uint32_t len, uin
     block->number = (uint32_t)tx->next;
     block->sent = 0;
     block->acked_bytes = 0;
+    block->is_wanted = false;
     tx->table[tx->next & (tx->capacity - 1)] = block;
     tx->next++;
     tx->unsent_blocks++;
@@ -193,6 +195,42 @@ bool lh_block_tx_take(struct lh_block_tx *tx, uint32_t room, struct lh_frame_dat
     return true;
 }
 
+bool lh_block_tx_unload(struct lh_block_tx *tx, uint32_t number)
+{
+    struct lh_tx_block *block = find(tx, number);
+    if (block == NULL || block->sent < block->len || block->lost.count > 0)
+        return false;
+    block->data = NULL;
+    return true;
+}
+
+bool lh_block_tx_supply(struct lh_block_tx *tx, uint32_t number, uint8_t *data)
+{
+    struct lh_tx_block *block = find(tx, number);
+    if (block == NULL)
+        return false;
+    LH_ASSERT(block->data == NULL && data != NULL);
+    block->data = data;
+    block->is_wanted = false;
+    if (block->lost.count > 0) {
+        lh_list_remove(&block->lost_link);
+        lh_list_append(&tx->lost, &block->lost_link);
+    }
+    return true;
+}
+
+bool lh_block_tx_wanted(struct lh_block_tx *tx, uint32_t *out_number)
+{
+    struct lh_link *link = lh_list_first(&tx->wanted);
+    if (link == NULL)
+        return false;
+    lh_list_remove(link);
+    struct lh_tx_block *block = LH_CONTAINER_OF(link, struct lh_tx_block, lost_link);
+    block->is_wanted = true;
+    *out_number = block->number;
+    return true;
+}
+
 bool lh_block_tx_again(struct lh_block_tx *tx,
                        uint32_t number,
                        uint32_t offset,
@@ -201,7 +239,8 @@ bool lh_block_tx_again(struct lh_block_tx *tx,
 {
     struct lh_tx_block *block = find(tx, number);
     struct lh_range gap;
-    if (block == NULL || !lh_ranges_gap(&block->acked, offset, (uint64_t)offset + len, &gap))
+    if (block == NULL || block->data == NULL ||
+        !lh_ranges_gap(&block->acked, offset, (uint64_t)offset + len, &gap))
         return false;
     tx->retransmitted_bytes += gap.end - gap.start;
     fill(block, (uint32_t)gap.start, (uint32_t)(gap.end - gap.start), out_chunk);
@@ -237,7 +276,7 @@ lh_err lh_block_tx_acked(struct lh_block_tx *tx,
 {
     struct lh_tx_block *block = find(tx, number);
     uint64_t added = 0, removed = 0;
-    out_done->data = NULL;
+    *out_done = (struct lh_block_tx_done){0};
     if (block == NULL)
         return 0;
     lh_err err = lh_ranges_add(&block->acked, offset, (uint64_t)offset + len, &added);
@@ -250,10 +289,18 @@ lh_err lh_block_tx_acked(struct lh_block_tx *tx,
     block->acked_bytes += (uint32_t)added;
     tx->acked_bytes += added;
     if (block->acked_bytes == block->len) {
-        *out_done = (struct lh_block_tx_done){block->data, block->len, block->number};
+        *out_done = (struct lh_block_tx_done){true, block->data, block->len, block->number};
         finish(tx, block);
     }
     return 0;
+}
+
+static void list_lost(struct lh_block_tx *tx, struct lh_tx_block *block)
+{
+    if (block->data != NULL)
+        lh_list_append(&tx->lost, &block->lost_link);
+    else if (!block->is_wanted)
+        lh_list_append(&tx->wanted, &block->lost_link);
 }
 
 lh_err lh_block_tx_lost(struct lh_block_tx *tx, uint32_t number, uint32_t offset, uint16_t len)
@@ -271,6 +318,6 @@ lh_err lh_block_tx_lost(struct lh_block_tx *tx, uint32_t number, uint32_t offset
         at = gap.end;
     }
     if (!was_listed && block->lost.count > 0)
-        lh_list_append(&tx->lost, &block->lost_link);
+        list_lost(tx, block);
     return 0;
 }

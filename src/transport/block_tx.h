@@ -3,6 +3,9 @@
 // Blocks on their way out: a queue in the order given, each block's first transmission sequential,
 // what was lost before what is new. Which lane carries a chunk is nobody's business here.
 //
+// The bytes of a block that was sent once may be taken away (unload). When some of them are lost it
+// is asked for once, and takes part again when they are back (supply).
+//
 // A block's life: pushed -> (chunks taken, lost, acknowledged) -> wholly acknowledged and gone.
 #ifndef LH_TRANSPORT_BLOCK_TX_H
 #define LH_TRANSPORT_BLOCK_TX_H
@@ -21,11 +24,12 @@
 #define LH_BLOCK_QUEUED_BYTES 262144
 
 struct lh_tx_block {
-    struct lh_link lost_link; // in lh_block_tx.lost while `lost` is not empty
-    uint8_t *data;            // the caller's
+    struct lh_link lost_link; // in lh_block_tx.lost, or .wanted, while `lost` is not empty
+    uint8_t *data;            // the caller's; NULL: unloaded
     uint32_t len, number;
     uint32_t sent; // first transmission: bytes taken so far
     uint32_t acked_bytes;
+    bool is_wanted; // unloaded, and asked for
     struct lh_ranges acked;
     struct lh_ranges lost; // to be sent again
 };
@@ -35,6 +39,7 @@ struct lh_block_tx {
     uint64_t capacity;          // power of two
     uint64_t base, fresh, next; // oldest unfinished; first with unsent bytes; next to be given out
     struct lh_link lost;        // blocks with lost ranges, longest waiting first
+    struct lh_link wanted;      // the same of those that are unloaded, and not asked for yet
     struct lh_link spare;       // finished blocks' structs, for reuse
     uint64_t unsent_blocks, unsent_bytes;
     uint64_t charged;                  // of all blocks pushed
@@ -65,6 +70,13 @@ static inline bool lh_block_tx_is_flushed(const struct lh_block_tx *tx)
     return tx->base == tx->next;
 }
 
+// False: not all of it was sent, something waits to be sent again, or it is finished.
+bool lh_block_tx_unload(struct lh_block_tx *tx, uint32_t number);
+// False: it is finished, and has no use for the bytes.
+bool lh_block_tx_supply(struct lh_block_tx *tx, uint32_t number, uint8_t *data);
+// The next block that has to be supplied, each once; false where there is none.
+bool lh_block_tx_wanted(struct lh_block_tx *tx, uint32_t *out_number);
+
 // The next chunk of at most `room` content bytes; false where there is none.
 bool lh_block_tx_take(struct lh_block_tx *tx, uint32_t room, struct lh_frame_data *out_chunk);
 // The chunk once more (a precaution), where it still is unacknowledged.
@@ -75,7 +87,8 @@ bool lh_block_tx_again(struct lh_block_tx *tx,
                        struct lh_frame_data *out_chunk);
 
 struct lh_block_tx_done {
-    uint8_t *data; // NULL: nothing was finished
+    bool is_whole; // a block was finished
+    uint8_t *data; // NULL: it is unloaded
     uint32_t len, number;
 };
 lh_err lh_block_tx_acked(struct lh_block_tx *tx,

@@ -21,6 +21,24 @@
 #define TAIL_LOSS_MEMORY (10 * LH_SECOND)
 #define BLOCKED_PROBE    (200 * LH_MS)
 
+// --- Blocks that are taken early -----------------------------------------------------------------
+
+static enum lh_early
+block_begins(void *ctx, uint32_t block, const uint8_t *head, size_t head_len, size_t len)
+{
+    struct lh_transport *transport = ctx;
+    if (transport->closed || transport->closing)
+        return LH_EARLY_LATER;
+    return transport->config.events->on_block_begin(transport->config.user, block, head, head_len,
+                                                    len);
+}
+
+static void block_runs(void *ctx, uint32_t block, size_t offset, const uint8_t *data, size_t len)
+{
+    struct lh_transport *transport = ctx;
+    transport->config.events->on_block_run(transport->config.user, block, offset, data, len);
+}
+
 // --- Life ----------------------------------------------------------------------------------------
 
 static lh_err check_config(const struct lh_transport_config *config)
@@ -42,6 +60,7 @@ lh_err lh_transport_new(const struct lh_transport_config *config,
     struct lh_transport *transport = calloc(1, sizeof *transport);
     if (transport == NULL)
         return LH_E_NOMEM;
+    const struct lh_block_rx_sink sink = {transport, block_begins, block_runs};
     transport->config = *config;
     transport->now = transport->last_received = now;
     transport->forgery_limit =
@@ -52,7 +71,8 @@ lh_err lh_transport_new(const struct lh_transport_config *config,
     if (err == 0)
         err = lh_block_tx_init(&transport->block_tx);
     if (err == 0)
-        err = lh_block_rx_init(&transport->block_rx, config->block_max, config->receive_budget);
+        err = lh_block_rx_init(&transport->block_rx, config->block_max, config->receive_budget,
+                               config->events->on_block_begin != NULL ? &sink : NULL);
     if (err != 0) {
         lh_transport_free(transport);
         return err;
@@ -191,7 +211,7 @@ static lh_err content_acked(void *ctx, const struct lh_content *content)
         return lh_stream_tx_acked(&transport->stream_tx, content->offset, content->len);
     lh_err err = lh_block_tx_acked(&transport->block_tx, content->block, content->offset,
                                    content->len, &done);
-    if (err == 0 && done.data != NULL)
+    if (err == 0 && done.is_whole)
         transport->config.events->on_block_acked(transport->config.user, done.number, done.data,
                                                  done.len);
     return err;
@@ -222,6 +242,8 @@ void lh_engine_notify(struct lh_transport *transport)
         blocks->wants_room = blocks->window_limited = false;
     if (stream_ready)
         stream->wants_room = false;
+    for (uint32_t number; lh_block_tx_wanted(blocks, &number);)
+        transport->config.events->on_block_wanted(transport->config.user, number);
     if (blocks_ready || stream_ready)
         transport->config.events->on_writable(transport->config.user);
 }
@@ -541,12 +563,11 @@ static void tell_grants(struct lh_transport *transport, bool at_once)
         lh_reporter_want(&best->reporter, at_once, transport->now);
 }
 
-void lh_transport_block_release(struct lh_transport *transport, uint32_t block)
+// Worth a packet of its own when much is new, or when the peer may be waiting for it.
+static void note_released(struct lh_transport *transport)
 {
     struct lh_block_rx *rx = &transport->block_rx;
-    lh_block_rx_release(rx, block);
-    // Worth a packet of its own when much is new, or when the peer may be waiting for it.
-    uint64_t news = lh_block_rx_grant_bytes(rx) - transport->told_grant_bytes;
+    uint64_t news = lh_sub_sat(lh_block_rx_grant_bytes(rx), transport->told_grant_bytes);
     uint64_t left = lh_sub_sat(transport->told_grant_bytes, rx->charged);
     uint64_t numbers_left = lh_sub_sat(transport->told_grant_block, rx->end);
     uint64_t largest = (uint64_t)rx->block_max + LH_BLOCK_CHARGE;
@@ -555,6 +576,29 @@ void lh_transport_block_release(struct lh_transport *transport, uint32_t block)
         tell_grants(transport, true);
     else if (left < 2 * largest)
         tell_grants(transport, false);
+}
+
+void lh_transport_block_release(struct lh_transport *transport, uint32_t block)
+{
+    lh_block_rx_release(&transport->block_rx, block);
+    note_released(transport);
+}
+
+void lh_transport_runs_release(struct lh_transport *transport, size_t bytes)
+{
+    lh_block_rx_release_runs(&transport->block_rx, bytes);
+    note_released(transport);
+}
+
+bool lh_transport_block_unload(struct lh_transport *transport, uint32_t block)
+{
+    LH_ASSERT(transport->config.events->on_block_wanted != NULL);
+    return lh_block_tx_unload(&transport->block_tx, block);
+}
+
+bool lh_transport_block_supply(struct lh_transport *transport, uint32_t block, uint8_t *data)
+{
+    return lh_block_tx_supply(&transport->block_tx, block, data);
 }
 
 lh_err lh_transport_stream_write(struct lh_transport *transport, const void *data, size_t len)
@@ -605,12 +649,18 @@ void lh_transport_stats(const struct lh_transport *transport, struct lh_transpor
 {
     const struct lh_block_rx *rx = &transport->block_rx;
     const struct lh_block_tx *tx = &transport->block_tx;
+    uint64_t refused = 0;
+    for (unsigned i = 0; i < LH_LANES_MAX; i++)
+        refused += transport->lanes[i] != NULL ? transport->lanes[i]->reporter.refused : 0;
     *out_stats = (struct lh_transport_stats){
         .block_bytes_acked = tx->acked_bytes,
         .block_bytes_delivered = rx->delivered_bytes,
         .duplicate_block_bytes = rx->duplicate_bytes,
         .receive_memory = lh_block_rx_memory(rx),
-        .receive_memory_peak = rx->memory_peak,
+        .receive_memory_peak = rx->held_peak,
+        .early_bytes = rx->early_bytes,
+        .refused_packets = refused,
+        .window = rx->window,
         .window_limited = tx->window_limited,
         .app_limited = !lh_block_tx_has_data(tx) && !lh_stream_tx_has_data(&transport->stream_tx),
     };

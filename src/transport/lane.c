@@ -295,6 +295,7 @@ lh_err lh_lane_on_feedback(struct lh_lane *lane,
         if (feedback->socket_drops > lane->peer_drops) {
             lane->drops_to_forgive += feedback->socket_drops - lane->peer_drops;
             lane->peer_drops = feedback->socket_drops;
+            lh_lane_on_echo(lane, now); // what was dropped had arrived
         }
         sample(lane, feedback, result.largest_grew, now, &event);
         lane->state_due = true;
@@ -302,6 +303,8 @@ lh_err lh_lane_on_feedback(struct lh_lane *lane,
     lh_ecn_on_acked(&lane->ecn, result.acked_ect);
     if (lane->is_udp)
         err = lh_loss_detect(&lane->loss, &lane->sent, &lane->rtt, now, sink, &result);
+    else
+        err = lh_loss_refused(&lane->sent, &result, sink);
     if (err != 0)
         return err;
     if (result.acked_packets + result.spurious_packets > 0) {

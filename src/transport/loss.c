@@ -148,6 +148,7 @@ lh_err lh_loss_on_report(struct lh_loss *loss,
             return err;
         at += span.len;
     }
+    result->reported = at;
     result->largest_grew = feedback->top > loss->largest;
     loss->largest = LH_MAX(loss->largest, feedback->top);
     return 0;
@@ -208,6 +209,18 @@ lh_err lh_loss_give_up(struct lh_sent *sent, uint64_t count, const struct lh_los
             return 0;
         lh_sent_give_up(sent, pn, LH_SENT_BY_TIMER);
         lh_err err = tell(sent, lh_sent_record(sent, pn), sink->ctx, sink->lost);
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+lh_err lh_loss_refused(struct lh_sent *sent,
+                       const struct lh_loss_result *result,
+                       const struct lh_loss_sink *sink)
+{
+    while (lh_sent_oldest(sent) < LH_MIN(result->reported, sent->next)) {
+        lh_err err = lh_loss_give_up(sent, 1, sink);
         if (err != 0)
             return err;
     }

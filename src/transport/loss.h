@@ -40,6 +40,7 @@ struct lh_loss_result {
     uint64_t spurious_packets;
     uint64_t acked_ect; // packets that left marked ECT(0), from loss->ect_from on
     bool largest_grew;
+    uint64_t reported; // where the report ended
     struct lh_place_fates fates;
 };
 
@@ -52,6 +53,10 @@ lh_err lh_loss_on_report(struct lh_loss *loss,
                          const struct lh_frame_feedback *feedback,
                          const struct lh_loss_sink *sink,
                          struct lh_loss_result *result) LH_MUST_CHECK;
+// On a pipe, which loses nothing: what the report just applied passed over was refused by the peer.
+lh_err lh_loss_refused(struct lh_sent *sent,
+                       const struct lh_loss_result *result,
+                       const struct lh_loss_sink *sink) LH_MUST_CHECK;
 // Gives up what is lost by now, adding to `result`.
 lh_err lh_loss_detect(struct lh_loss *loss,
                       struct lh_sent *sent,

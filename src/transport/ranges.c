@@ -48,14 +48,31 @@ static uint32_t first_ending_from(const struct lh_ranges *ranges, uint64_t posit
     return low;
 }
 
+static uint32_t room_of(const struct lh_ranges *ranges)
+{
+    return ranges->heap != NULL ? ranges->capacity : LH_RANGES_INLINE;
+}
+
+static uint32_t next_room(uint32_t capacity)
+{
+    return LH_MAX(capacity * 2, 8);
+}
+
+uint64_t lh_ranges_growth(const struct lh_ranges *ranges)
+{
+    if (ranges->count < room_of(ranges) || ranges->count >= LH_RANGES_MAX)
+        return 0;
+    return next_room(room_of(ranges)) * sizeof(struct lh_range) - lh_ranges_memory(ranges);
+}
+
 static lh_err make_room(struct lh_ranges *ranges)
 {
-    uint32_t capacity = ranges->heap != NULL ? ranges->capacity : LH_RANGES_INLINE;
+    uint32_t capacity = room_of(ranges);
     if (ranges->count < capacity)
         return 0;
     if (ranges->count >= LH_RANGES_MAX)
         return LH_E_LIMIT;
-    capacity = LH_MAX(capacity * 2, 8);
+    capacity = next_room(capacity);
     struct lh_range *heap = realloc(ranges->heap, capacity * sizeof *heap);
     if (heap == NULL)
         return LH_E_NOMEM;
@@ -167,6 +184,18 @@ bool lh_ranges_gap(const struct lh_ranges *ranges,
     *out_gap = (struct lh_range){start, end};
     if (index < ranges->count)
         out_gap->end = LH_MIN(end, items[index].start);
+    return true;
+}
+
+bool lh_ranges_run(const struct lh_ranges *ranges, uint64_t position, struct lh_range *out_run)
+{
+    const struct lh_range *items = items_of(ranges);
+    uint32_t index = first_ending_from(ranges, position);
+    while (index < ranges->count && items[index].start < position)
+        index++;
+    if (index == ranges->count)
+        return false;
+    *out_run = items[index];
     return true;
 }
 

@@ -13,7 +13,7 @@
 
 // A peer that cuts blocks honestly leaves far fewer holes: 4 MiB in chunks of 1,100 bytes are 3,800
 // chunks, which leave at most 1,900.
-#define LH_RANGES_MAX    16384
+#define LH_RANGES_MAX    4096
 #define LH_RANGES_INLINE 2
 
 struct lh_range {
@@ -31,6 +31,12 @@ struct lh_ranges {
 void lh_ranges_fini(struct lh_ranges *ranges);
 // Empties the set and keeps its memory for the next use.
 void lh_ranges_clear(struct lh_ranges *ranges);
+// Bytes of memory that the set has, and that adding one interval may take more.
+static inline uint64_t lh_ranges_memory(const struct lh_ranges *ranges)
+{
+    return ranges->heap == NULL ? 0 : (uint64_t)ranges->capacity * sizeof(struct lh_range);
+}
+uint64_t lh_ranges_growth(const struct lh_ranges *ranges);
 
 // Adds [start, end) and tells how many positions were new.
 // LH_E_NOMEM; LH_E_LIMIT for more than LH_RANGES_MAX intervals: the set is unchanged.
@@ -46,6 +52,8 @@ bool lh_ranges_gap(const struct lh_ranges *ranges,
                    uint64_t start,
                    uint64_t end,
                    struct lh_range *out_gap);
+// The first interval that begins at or behind `position`; false where there is none.
+bool lh_ranges_run(const struct lh_ranges *ranges, uint64_t position, struct lh_range *out_run);
 // The first interval; false for the empty set.
 bool lh_ranges_first(const struct lh_ranges *ranges, struct lh_range *out_first);
 

@@ -22,6 +22,7 @@ struct arrival {
 static lh_err on_data(struct arrival *arrival, const struct lh_frame *frame)
 {
     struct lh_transport *transport = arrival->transport;
+    const struct lh_transport_events *events = transport->config.events;
     const struct lh_rx_block *whole;
     lh_err err = lh_block_rx_data(&transport->block_rx, &frame->data, &whole);
     if (err != 0)
@@ -29,9 +30,10 @@ static lh_err on_data(struct arrival *arrival, const struct lh_frame *frame)
     arrival->wants_report = true;
     arrival->lane->stats.block_bytes_received += frame->data.len;
     arrival->lane->quiet_interval = LH_QUIET_FIRST;
-    if (whole != NULL)
-        transport->config.events->on_block(transport->config.user, frame->data.block, whole->data,
-                                           whole->len);
+    if (whole != NULL && whole->is_early)
+        events->on_block_end(transport->config.user, frame->data.block);
+    else if (whole != NULL)
+        events->on_block(transport->config.user, frame->data.block, whole->data, whole->len);
     return 0;
 }
 
@@ -159,6 +161,46 @@ static void on_frames(struct arrival *arrival, const uint8_t *text, size_t len)
         lh_reporter_hurry(&arrival->lane->reporter, arrival->now);
 }
 
+// Is there memory for everything that the packet brings?
+static bool has_room(const struct lh_transport *transport, const uint8_t *text, size_t len)
+{
+    const struct lh_block_rx *rx = &transport->block_rx;
+    struct lh_reader reader = lh_reader_of(text, len);
+    struct lh_frame frame;
+    uint64_t need = 0, newest = UINT64_MAX;
+    if (!lh_block_rx_is_tight(rx))
+        return true;
+    while (lh_frame_read(&reader, &frame) == 0)
+        if (frame.type == LH_FRAME_DATA)
+            need += lh_block_rx_need(rx, &frame.data, &newest);
+    return lh_block_rx_has_room(rx, need);
+}
+
+// The packet counts as lost, and is sent again. What it says of our own packets is heard all the
+// same: else we might never learn of them while our memory is full. On a pipe nothing is lost, so
+// that the peer takes a packet for refused as soon as it sees the next one reported.
+static void refuse(struct arrival *arrival,
+                   const struct lh_packet_header *header,
+                   const uint8_t *text,
+                   size_t len)
+{
+    struct lh_lane *lane = arrival->lane;
+    struct lh_reader reader = lh_reader_of(text, len);
+    struct lh_frame frame;
+    arrival->transport->last_received = arrival->now;
+    lane->reporter.refused++;
+    if (!lane->is_udp)
+        lh_replay_pass(&lane->replay, header->pn);
+    lh_reporter_want(&lane->reporter, false, arrival->now);
+    while (!arrival->transport->closed && lh_frame_read(&reader, &frame) == 0) {
+        if (frame.type != LH_FRAME_FEEDBACK && frame.type != LH_FRAME_PONG)
+            continue;
+        lh_err err = frame_handlers[frame.type](arrival, &frame);
+        if (lh_engine_check(arrival->transport, err))
+            return;
+    }
+}
+
 // Something that is not the peer's. Only what had a good header counts towards the forgery limit.
 static void on_forged(struct lh_transport *transport, struct lh_lane *lane)
 {
@@ -191,6 +233,11 @@ static void on_dgram(struct arrival *arrival, struct lh_dgram *dgram)
         on_forged(transport, lane);
         return;
     }
+    arrival->path = dgram->path;
+    if (!has_room(transport, text, dgram->len - LH_PACKET_HEADER - LH_PACKET_TAG)) {
+        refuse(arrival, &header, text, dgram->len - LH_PACKET_HEADER - LH_PACKET_TAG);
+        return;
+    }
     bool is_newest = header.pn >= lane->replay.top;
     lh_replay_mark(&lane->replay, header.pn);
     lh_reporter_on_packet(&lane->reporter, dgram->len, is_newest, dgram->ecn & 3, arrival->now);
@@ -199,7 +246,6 @@ static void on_dgram(struct arrival *arrival, struct lh_dgram *dgram)
     if (lane->is_udp)
         lh_path_on_packet(&lane->path, dgram->path, is_newest, dgram->len, &transport->random,
                           arrival->now);
-    arrival->path = dgram->path;
     arrival->wants_report = arrival->at_once = false;
     arrival->is_marked = (dgram->ecn & 3) == 3;
     on_frames(arrival, text, dgram->len - LH_PACKET_HEADER - LH_PACKET_TAG);

@@ -95,7 +95,7 @@ bool lh_reporter_write(struct lh_reporter *reporter,
     frame.bytes = reporter->bytes;
     frame.duplicates = reporter->duplicates;
     frame.ce = reporter->ce;
-    frame.socket_drops = reporter->socket_drops;
+    frame.socket_drops = reporter->socket_drops + reporter->refused;
     frame.start = reporter->cursor;
     struct lh_writer body = lh_writer_of(records, room - LH_FRAME_FEEDBACK_HEADER_MAX);
     lh_report_write(&body, replay, &reporter->cursor, reporter->end);

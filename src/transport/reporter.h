@@ -29,6 +29,7 @@
 
 struct lh_reporter {
     uint64_t packets, bytes, duplicates, ect0, ect1, ce, socket_drops;
+    uint64_t refused;                   // packets that found no memory
     lh_ns top_at, last_at;              // arrival of the largest number, of the newest packet
     uint64_t tops[LH_REPORTER_REPEATS]; // where the last reports ended, newest first
     uint64_t floor;                     // the sender settled everything below

@@ -34,17 +34,18 @@
 #include "base/time.h"
 #include "cc/cc.h"
 #include "crypto/keys.h"
+#include "transport/stats.h"
 #include "transport/trace.h"
 
 struct lh_transport;
 
 #define LH_LANE_SSH 0 // the lane id of the SSH channel
 
-enum lh_lane_state {
-    LH_LANE_IDLE,   // added; nothing heard yet (UDP: probing)
-    LH_LANE_UP,     // an authenticated echo came: it carries data
-    LH_LANE_SILENT, // was up; silent while packets are outstanding. Still probed; may return
-    LH_LANE_DEAD    // removed, or its pipe closed
+// What the layer above makes of a block of which only a part is here.
+enum lh_early {
+    LH_EARLY_NEVER, // it must come whole
+    LH_EARLY_LATER, // not now: ask again
+    LH_EARLY_TAKEN  // its runs are taken as they come
 };
 
 // Events. Called from recv, send (on_writable only), on_deadline, and the functions that change
@@ -54,7 +55,8 @@ struct lh_transport_events {
     // lh_transport_block_release(transport, block). From then on its bytes are acknowledged for
     // good.
     void (*on_block)(void *user, uint32_t block, uint8_t *data, size_t len);
-    // Every byte of a block that we sent has been acknowledged; `data` is the caller's again.
+    // Every byte of a block that we sent has been acknowledged; `data` is the caller's again (NULL:
+    // it was unloaded).
     void (*on_block_acked)(void *user, uint32_t block, uint8_t *data, size_t len);
     // In-order bytes of the control stream. `data` is valid during the call only. The callee takes
     // all of it; it reports how much it has dealt with by lh_transport_stream_consumed().
@@ -65,6 +67,21 @@ struct lh_transport_events {
     // The session is over: by the peer's CLOSE (`code` >= 0, `reason` from the peer: unescaped), or
     // by a local finding (`code` is an lh_err < 0). Nothing is sent or delivered afterwards.
     void (*on_closed)(void *user, int code, const char *reason, size_t reason_len);
+
+    // The next three may be NULL, all or none: then every block comes whole.
+    // Memory is short, and the first LH_BLOCK_HEAD bytes of a block of `len` (all of a shorter one)
+    // are here. If the callee takes it early, it keeps what it needs of `head`, then gets all other
+    // bytes once each, in any order, by on_block_run, and then on_block_end. It calls
+    // lh_transport_runs_release for bytes that it holds no more, and at last
+    // lh_transport_block_release. `head` and `data` are valid during the call only.
+    enum lh_early (*on_block_begin)(
+        void *user, uint32_t block, const uint8_t *head, size_t head_len, size_t len);
+    void (*on_block_run)(
+        void *user, uint32_t block, size_t offset, const uint8_t *data, size_t len);
+    void (*on_block_end)(void *user, uint32_t block);
+    // Parts of an unloaded block must be sent again: lh_transport_block_supply is expected, some
+    // time. NULL: nothing is ever unloaded.
+    void (*on_block_wanted)(void *user, uint32_t block);
 };
 
 struct lh_transport_config {
@@ -74,7 +91,7 @@ struct lh_transport_config {
     struct lh_secret master;         // copied; wiped at free
     uint8_t epoch_shift;             // LH_EPOCH_SHIFT; tests use less
     uint32_t block_max;              // largest block, LH_BLOCK_HEADER_MAX included
-    uint64_t receive_budget;         // bytes of blocks that we hold at most (our grant)
+    uint64_t receive_budget;         // bytes of blocks that we hold at most
     uint64_t forgery_limit;          // 0 = the AEAD's
     uint64_t seed;  // all randomness of this end; the peer must not be able to guess it
     lh_ns rtt_hint; // measured during set-up, 0 = unknown
@@ -181,8 +198,17 @@ lh_err lh_transport_send_block(struct lh_transport *transport,
                                uint8_t *data,
                                size_t len,
                                uint32_t *out_block) LH_MUST_CHECK;
+// Gives back the memory of a block of which all was sent and nothing waits to be sent again: `data`
+// is the caller's. False: that is not so (now). What is lost of it later is asked for by
+// on_block_wanted.
+bool lh_transport_block_unload(struct lh_transport *transport, uint32_t block);
+// `data` holds the same bytes as before. False: the block is acknowledged meanwhile, and `data`
+// stays the caller's.
+bool lh_transport_block_supply(struct lh_transport *transport, uint32_t block, uint8_t *data);
 // Returns a delivered block and opens the window by its charge.
 void lh_transport_block_release(struct lh_transport *transport, uint32_t block);
+// So many bytes of runs are held no more; of whichever blocks.
+void lh_transport_runs_release(struct lh_transport *transport, size_t bytes);
 
 // --- Control stream
 // ------------------------------------------------------------------------------------- Copies
@@ -200,55 +226,14 @@ bool lh_transport_is_flushed(const struct lh_transport *transport);
 // CLOSE on every lane (repeated a few times) and ends the session. `code` >= 0.
 void lh_transport_close(struct lh_transport *transport, int code, const char *reason, lh_ns now);
 
-struct lh_lane_stats {
-    enum lh_lane_state state;
-    uint64_t packets_sent, bytes_sent;               // UDP payload bytes, headers included
-    uint64_t packets_received, bytes_received;       // authenticated
-    uint64_t block_bytes_sent, block_bytes_received; // content of DATA frames, repetitions included
-    uint64_t packets_lost, packets_lost_spurious;
-    uint64_t packets_lost_receiver; // of those lost: dropped by the receiver's own socket
-    uint64_t packets_given_up;      // by a timer or with the lane; not among those lost
-    uint64_t retransmitted_bytes;
-    uint64_t duplicate_packets, forged_packets; // dropped on receipt
-    uint64_t socket_drops, ce_packets;          // ce_packets: marked on their way to us
-    uint64_t ce_reported;                       // marked on their way to the peer, as it says
-    const char *ecn; // "off", "testing", "capable", "failed": of what we send
-    uint64_t epoch;
-    lh_ns rtt_smoothed, rtt_min, queue_delay;
-    uint64_t pacing_rate, cwnd, inflight; // bytes/s, bytes
-    uint64_t delivery_rate;               // newest sample, bytes/s; 0 = none
-    uint32_t payload_max;
-    const char *cc_phase;
-};
 void lh_transport_lane_stats(const struct lh_transport *transport,
                              uint8_t lane,
                              struct lh_lane_stats *out_stats);
 
-// What became of packets, by their place in the batch that lh_transport_send put them in:
-// cumulative. Whoever sends batches by GSO compares the places (udp/gso.h). Timer losses are not
-// counted.
-enum lh_place {
-    LH_PLACE_FIRST,
-    LH_PLACE_MIDDLE,
-    LH_PLACE_LAST, // of a batch whose packets are all of one size
-    LH_PLACES_
-};
-struct lh_place_fates {
-    uint64_t arrived[LH_PLACES_], lost[LH_PLACES_];
-};
 void lh_transport_lane_fates(const struct lh_transport *transport,
                              uint8_t lane,
                              struct lh_place_fates *out_fates);
 
-struct lh_transport_stats {
-    uint64_t block_bytes_acked;     // of what we sent
-    uint64_t block_bytes_delivered; // to us, each byte once
-    uint64_t duplicate_block_bytes; // received again
-    uint64_t receive_memory;        // bytes of blocks held now
-    uint64_t receive_memory_peak;
-    bool window_limited; // the peer's window holds us back now
-    bool app_limited;    // nothing to send now
-};
 void lh_transport_stats(const struct lh_transport *transport, struct lh_transport_stats *out_stats);
 
 // What keeps more content from leaving at this moment.

@@ -11,6 +11,9 @@
 #include "base/prng.h"
 
 #define STREAM_WRITE_MAX 8192u
+#define LIGHT_CONTENT    4096u
+#define UNLOAD_TRIES     16u
+#define RELOADS_SPARE    8u // blocks that may be reloaded beyond send_memory: so it always goes on
 
 void sim_fail(struct sim_failure *failure, const char *format, ...)
 {
@@ -56,12 +59,18 @@ static uint64_t content_seed(const struct sim_end *end, bool of_peer)
     return mix(end->seed, end->is_client != of_peer ? 1 : 2);
 }
 
+// So much of a block is looked at.
+static size_t looked_at(const struct sim_end *end, size_t len)
+{
+    return end->peer_plan->is_light ? LH_MIN(len, (size_t)LIGHT_CONTENT) : len;
+}
+
 static bool
 block_is_right(const struct sim_end *end, uint32_t block, const uint8_t *data, size_t len)
 {
-    uint8_t expected[4096];
+    uint8_t expected[LIGHT_CONTENT];
     struct lh_prng prng = {mix(content_seed(end, true), (uint64_t)block << 32)};
-    len = end->peer_plan->is_light ? LH_MIN(len, sizeof expected) : len;
+    len = looked_at(end, len);
     for (size_t at = 0; at < len; at += sizeof expected) {
         size_t part = LH_MIN(len - at, sizeof expected);
         lh_prng_fill(&prng, expected, sizeof expected);
@@ -73,24 +82,65 @@ block_is_right(const struct sim_end *end, uint32_t block, const uint8_t *data, s
 
 static uint8_t *block_make(const struct sim_end *end, uint32_t block, size_t len)
 {
-    size_t room = (len + 4095) / 4096 * 4096; // filled in the units of block_is_right
-    uint8_t *data = malloc(room);
+    // Filled in the units of block_is_right.
+    size_t room = (len + LIGHT_CONTENT - 1) / LIGHT_CONTENT * LIGHT_CONTENT;
+    uint8_t *data = end->plan->is_light ? calloc(1, room) : malloc(room);
     struct lh_prng prng = {mix(content_seed(end, false), (uint64_t)block << 32)};
     LH_ASSERT(data != NULL);
-    if (end->plan->is_light) {
-        memset(data, 0, room);
-        room = 4096;
-    }
-    for (size_t at = 0; at < room; at += 4096)
-        lh_prng_fill(&prng, data + at, 4096);
+    if (end->plan->is_light)
+        room = LIGHT_CONTENT;
+    for (size_t at = 0; at < room; at += LIGHT_CONTENT)
+        lh_prng_fill(&prng, data + at, LIGHT_CONTENT);
     return data;
 }
 
 // --- Events --------------------------------------------------------------------------------------
 
-static void on_block(void *user, uint32_t block, uint8_t *data, size_t len)
+static void queue_push(struct sim_queue *queue, struct sim_release item)
 {
-    struct sim_end *end = user;
+    if (queue->count == queue->room) {
+        size_t room = LH_MAX(2 * queue->room, (size_t)64);
+        struct sim_release *items = malloc(room * sizeof *items);
+        LH_ASSERT(items != NULL);
+        for (size_t i = 0; i < queue->count; i++)
+            items[i] = queue->items[(queue->first + i) % queue->room];
+        free(queue->items);
+        *queue = (struct sim_queue){.items = items, .count = queue->count, .room = room};
+    }
+    queue->items[(queue->first + queue->count++) % queue->room] = item;
+}
+
+static bool queue_take(struct sim_queue *queue, lh_ns now, struct sim_release *out)
+{
+    if (queue->count == 0 || queue->items[queue->first].due > now)
+        return false;
+    *out = queue->items[queue->first];
+    queue->first = (queue->first + 1) % queue->room;
+    queue->count--;
+    return true;
+}
+
+static lh_ns queue_next(const struct sim_queue *queue)
+{
+    return queue->count == 0 ? LH_NEVER : queue->items[queue->first].due;
+}
+
+// What the disk has to do before so many bytes are released.
+static lh_ns written_at(struct sim_end *end, size_t len)
+{
+    lh_ns due = end->now + end->plan->release_delay;
+    if (end->plan->release_rate > 0) {
+        end->release_free_at = lh_ns_max(end->release_free_at, end->now) +
+                               lh_muldiv(len, LH_SECOND, end->plan->release_rate);
+        due = lh_ns_max(due, end->release_free_at);
+    }
+    lh_ns stalled_from = end->start + end->plan->stall.from;
+    lh_ns stalled_until = end->start + end->plan->stall.until;
+    return due >= stalled_from && due < stalled_until ? stalled_until : due;
+}
+
+static void check_block(struct sim_end *end, uint32_t block, const uint8_t *data, size_t len)
+{
     const struct sim_plan *plan = end->peer_plan;
     if (block >= plan->blocks || end->received[block])
         sim_fail(end->failure, "%s: block %u came twice or was never sent", end->name, block);
@@ -103,27 +153,103 @@ static void on_block(void *user, uint32_t block, uint8_t *data, size_t len)
     end->received[block] = true;
     end->received_blocks++;
     end->received_bytes += len;
+}
 
-    lh_ns due = end->now + end->plan->release_delay;
-    if (end->plan->release_rate > 0) {
-        end->release_free_at = lh_ns_max(end->release_free_at, end->now) +
-                               lh_muldiv(len, LH_SECOND, end->plan->release_rate);
-        due = lh_ns_max(due, end->release_free_at);
+static void on_block(void *user, uint32_t block, uint8_t *data, size_t len)
+{
+    struct sim_end *end = user;
+    check_block(end, block, data, len);
+    queue_push(&end->releases, (struct sim_release){written_at(end, len), block, 0});
+}
+
+// As where bundles travel between the blocks of large files, some may only come whole.
+static bool must_come_whole(const struct sim_end *end, uint32_t block)
+{
+    return mix(end->seed, block) % 8 == 0;
+}
+
+static enum lh_early
+on_block_begin(void *user, uint32_t block, const uint8_t *head, size_t head_len, size_t len)
+{
+    struct sim_end *end = user;
+    if (block >= end->peer_plan->blocks || end->early[block] != NULL || end->received[block])
+        sim_fail(end->failure, "%s: block %u begins twice", end->name, block);
+    if (!end->plan->takes_early || end->failure->is_set ||
+        (!end->peer_plan->is_light && must_come_whole(end, block)))
+        return LH_EARLY_NEVER;
+    struct sim_early *early = calloc(1, sizeof *early + looked_at(end, len));
+    LH_ASSERT(early != NULL);
+    early->len = len;
+    early->got = head_len;
+    memcpy(early->data, head, head_len);
+    end->early[block] = early;
+    return LH_EARLY_TAKEN;
+}
+
+static void on_block_run(void *user, uint32_t block, size_t offset, const uint8_t *data, size_t len)
+{
+    struct sim_end *end = user;
+    struct sim_early *early = end->early[block];
+    if (early == NULL || offset + len > early->len || early->got + len > early->len) {
+        sim_fail(end->failure, "%s: block %u: a run that cannot be", end->name, block);
+        return;
     }
-    end->releases[end->releases_end++] = (struct sim_release){due, block};
+    size_t kept = looked_at(end, early->len);
+    if (offset < kept)
+        memcpy(early->data + offset, data, LH_MIN(len, kept - offset));
+    early->got += len;
+    queue_push(&end->releases, (struct sim_release){written_at(end, len), block, (uint32_t)len});
+}
+
+static void on_block_end(void *user, uint32_t block)
+{
+    struct sim_end *end = user;
+    struct sim_early *early = end->early[block];
+    if (early == NULL || early->got != early->len) {
+        sim_fail(end->failure, "%s: block %u ends before it is whole", end->name, block);
+        return;
+    }
+    check_block(end, block, early->data, early->len);
+    free(early);
+    end->early[block] = NULL;
+    queue_push(&end->releases, (struct sim_release){written_at(end, 0), block, 0});
+}
+
+static void load(struct sim_end *end, uint32_t block, uint32_t len)
+{
+    end->sending[block].data = block_make(end, block, len);
+    lh_list_append(&end->loaded, &end->sending[block].link);
+    end->loaded_bytes += len;
+    end->loaded_peak = LH_MAX(end->loaded_peak, end->loaded_bytes);
+}
+
+static void unload(struct sim_end *end, uint32_t block, uint32_t len)
+{
+    lh_list_remove(&end->sending[block].link);
+    free(end->sending[block].data);
+    end->sending[block].data = NULL;
+    end->loaded_bytes -= len;
 }
 
 static void on_block_acked(void *user, uint32_t block, uint8_t *data, size_t len)
 {
     struct sim_end *end = user;
-    if (block >= end->next_block || end->sending[block] != data ||
+    if (block >= end->next_block || end->sending[block].data != data ||
         len != sim_block_len(end->plan, content_seed(end, false), block)) {
         sim_fail(end->failure, "%s: block %u acknowledged wrongly", end->name, block);
         return;
     }
-    free(data);
-    end->sending[block] = NULL;
+    if (data != NULL)
+        unload(end, block, (uint32_t)len);
     end->acked_blocks++;
+}
+
+static void on_block_wanted(void *user, uint32_t block)
+{
+    struct sim_end *end = user;
+    if (end->sending[block].data != NULL)
+        sim_fail(end->failure, "%s: block %u is wanted and was there", end->name, block);
+    queue_push(&end->reloads, (struct sim_release){end->now + end->plan->reload_delay, block, 0});
 }
 
 static void on_stream(void *user, const uint8_t *data, size_t len)
@@ -176,6 +302,10 @@ static const struct lh_transport_events events = {
     .on_writable = on_writable,
     .on_lane_state = on_lane_state,
     .on_closed = on_closed,
+    .on_block_begin = on_block_begin,
+    .on_block_run = on_block_run,
+    .on_block_end = on_block_end,
+    .on_block_wanted = on_block_wanted,
 };
 
 // --- Life ----------------------------------------------------------------------------------------
@@ -225,8 +355,9 @@ void sim_end_init(struct sim_end *end, const struct sim_end_config *config, lh_n
     memcpy(transport.master.bytes, &end->seed, sizeof end->seed);
     end->sending = calloc(end->plan->blocks + 1, sizeof *end->sending);
     end->received = calloc(end->peer_plan->blocks + 1, sizeof *end->received);
-    end->releases = calloc(end->peer_plan->blocks + 1, sizeof *end->releases);
-    LH_ASSERT(end->sending != NULL && end->received != NULL && end->releases != NULL);
+    end->early = calloc(end->peer_plan->blocks + 1, sizeof *end->early);
+    LH_ASSERT(end->sending != NULL && end->received != NULL && end->early != NULL);
+    lh_list_init(&end->loaded);
     end->start = now;
     end->now = now;
     if (lh_transport_new(&transport, now + end->clock_offset, &end->transport) != 0) {
@@ -240,10 +371,14 @@ void sim_end_fini(struct sim_end *end)
 {
     lh_transport_free(end->transport);
     for (uint32_t i = 0; end->sending != NULL && i < end->plan->blocks; i++)
-        free(end->sending[i]);
+        free(end->sending[i].data);
+    for (uint32_t i = 0; end->early != NULL && i < end->peer_plan->blocks; i++)
+        free(end->early[i]);
     free(end->sending);
+    free(end->early);
+    free(end->reloads.items);
     free(end->received);
-    free(end->releases);
+    free(end->releases.items);
     memset(end, 0, sizeof *end);
 }
 
@@ -256,6 +391,42 @@ static uint64_t offered(const struct sim_end *end, lh_ns now)
     return lh_muldiv(now - end->start, end->plan->offer_rate, LH_SECOND);
 }
 
+// Room for another block: unloads what was sent last, which is asked for last.
+static bool make_room(struct sim_end *end, uint32_t len, uint64_t beyond)
+{
+    uint64_t most = end->plan->send_memory + beyond;
+    struct lh_link *link = end->loaded.prev;
+    if (end->plan->send_memory == 0)
+        return true;
+    for (unsigned i = 0; i < UNLOAD_TRIES && end->loaded_bytes + len > most; i++) {
+        if (link == &end->loaded)
+            break;
+        struct sim_sending *sending = LH_CONTAINER_OF(link, struct sim_sending, link);
+        uint32_t block = (uint32_t)(sending - end->sending);
+        link = link->prev;
+        if (block < end->next_block && lh_transport_block_unload(end->transport, block))
+            unload(end, block, sim_block_len(end->plan, content_seed(end, false), block));
+    }
+    return end->loaded_bytes + len <= most || end->loaded_bytes == 0;
+}
+
+static void pump_reloads(struct sim_end *end, lh_ns now)
+{
+    struct sim_release reload;
+    while (queue_next(&end->reloads) <= now) {
+        uint32_t block = end->reloads.items[end->reloads.first].block;
+        uint32_t len = sim_block_len(end->plan, content_seed(end, false), block);
+        if (!make_room(end, len, (uint64_t)RELOADS_SPARE * end->plan->block_max))
+            return;
+        if (!queue_take(&end->reloads, now, &reload))
+            return;
+        load(end, block, len);
+        end->reloaded++;
+        if (!lh_transport_block_supply(end->transport, block, end->sending[block].data))
+            unload(end, block, len);
+    }
+}
+
 static void pump_blocks(struct sim_end *end, lh_ns now)
 {
     while (end->next_block < end->plan->blocks) {
@@ -263,9 +434,13 @@ static void pump_blocks(struct sim_end *end, lh_ns now)
         uint32_t len = sim_block_len(end->plan, content_seed(end, false), number);
         if (end->bytes_offered + len > offered(end, now))
             return;
-        if (end->sending[number] == NULL)
-            end->sending[number] = block_make(end, number, len);
-        lh_err err = lh_transport_send_block(end->transport, end->sending[number], len, &given);
+        if (end->sending[number].data == NULL) {
+            if (!make_room(end, len, 0))
+                return;
+            load(end, number, len);
+        }
+        lh_err err =
+            lh_transport_send_block(end->transport, end->sending[number].data, len, &given);
         if (err == LH_AGAIN)
             return;
         if (err != 0 || given != number) {
@@ -301,22 +476,27 @@ static void pump_stream(struct sim_end *end)
 void sim_end_pump(struct sim_end *end, lh_ns now)
 {
     end->now = now;
-    while (end->releases_first < end->releases_end &&
-           end->releases[end->releases_first].due <= now) {
-        lh_transport_block_release(end->transport, end->releases[end->releases_first++].block);
+    struct sim_release release;
+    while (queue_take(&end->releases, now, &release)) {
+        if (release.run > 0) {
+            lh_transport_runs_release(end->transport, release.run);
+            continue;
+        }
+        lh_transport_block_release(end->transport, release.block);
         end->released_blocks++;
     }
     if (end->is_closed)
         return;
+    pump_reloads(end, now);
     pump_blocks(end, now);
     pump_stream(end);
 }
 
 lh_ns sim_end_next(const struct sim_end *end)
 {
-    lh_ns next = LH_NEVER;
-    if (end->releases_first < end->releases_end)
-        next = end->releases[end->releases_first].due;
+    lh_ns next = queue_next(&end->releases), reload = queue_next(&end->reloads);
+    if (reload > end->now) // else it waits for room, which something else brings
+        next = lh_ns_min(next, reload);
     if (end->plan->offer_rate > 0 && end->next_block < end->plan->blocks) {
         uint32_t len = sim_block_len(end->plan, content_seed(end, false), end->next_block);
         uint64_t needed = end->bytes_offered + len;

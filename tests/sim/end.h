@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "base/list.h"
 #include "transport/transport.h"
 
 #define SIM_LANE_UDP  1 // the first of them
@@ -23,7 +24,13 @@ struct sim_plan {
     uint64_t stream_bytes; // to send
     uint64_t release_rate; // bytes/s at which it takes in blocks; 0 = at once
     lh_ns release_delay;   // and how late
-    uint64_t offer_rate;   // bytes/s at which it has blocks to send; 0 = all at once
+    struct {
+        lh_ns from, until; // since the start: takes in nothing; from == until: never
+    } stall;
+    uint64_t offer_rate;  // bytes/s at which it has blocks to send; 0 = all at once
+    bool takes_early;     // blocks run by run while memory is short, as a file's receiver does
+    uint64_t send_memory; // bytes of blocks under way that it holds; 0 = all
+    lh_ns reload_delay;   // until a block that it did not hold any more is there again
 };
 
 struct sim_failure {
@@ -36,6 +43,24 @@ void sim_fail(struct sim_failure *failure, const char *format, ...)
 struct sim_release {
     lh_ns due;
     uint32_t block;
+    uint32_t run; // bytes of an early run; 0: the block itself
+};
+
+struct sim_queue {
+    struct sim_release *items;
+    size_t first, count, room; // a ring
+};
+
+// A block on its way to us, run by run.
+struct sim_early {
+    size_t len, got;
+    uint8_t data[]; // as much of it as is looked at
+};
+
+// A block under way from us.
+struct sim_sending {
+    struct lh_link link; // in `loaded` while `data` is there
+    uint8_t *data;       // NULL: not yet, not now, or no longer
 };
 
 struct sim_end {
@@ -50,7 +75,11 @@ struct sim_end {
     FILE *trace_file; // NULL: none
     lh_ns now;        // the world's, of the current step
 
-    uint8_t **sending; // plan->blocks buffers, NULL: not yet, or no longer
+    struct sim_sending *sending; // plan->blocks entries
+    struct lh_link loaded;       // longest there first
+    uint64_t loaded_bytes, loaded_peak;
+    uint64_t reloaded; // blocks
+    struct sim_queue reloads;
     uint32_t next_block, acked_blocks;
     uint64_t stream_written, bytes_offered;
     lh_ns start;
@@ -58,8 +87,8 @@ struct sim_end {
     bool *received; // peer_plan->blocks flags
     uint32_t received_blocks, released_blocks;
     uint64_t received_bytes, stream_read;
-    struct sim_release *releases; // peer_plan->blocks entries, a queue
-    uint32_t releases_first, releases_end;
+    struct sim_queue releases;
+    struct sim_early **early; // peer_plan->blocks entries, NULL: not early
     lh_ns release_free_at;
 
     bool is_closed;

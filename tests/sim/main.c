@@ -60,6 +60,12 @@ static void print_details(const struct sim_result *result)
                (unsigned long long)lane->forged_packets, (unsigned long long)lane->epoch,
                (double)lane->rtt_smoothed / 1e6, (double)lane->rtt_min / 1e6, lane->payload_max,
                (double)result->stats[i].receive_memory_peak / 1e6);
+        const struct lh_transport_stats *stats = &result->stats[i];
+        printf("#    window %.1f MB, %.1f MB taken early, %llu packets refused; at most %.1f MB "
+               "loaded to be sent, %llu blocks again\n",
+               (double)stats->window / 1e6, (double)stats->early_bytes / 1e6,
+               (unsigned long long)stats->refused_packets, (double)result->loaded_peak[i] / 1e6,
+               (unsigned long long)result->reloaded[i]);
     }
 }
 
@@ -224,7 +230,10 @@ static struct sim_result run_cell(const struct arguments *arguments, uint64_t rt
         .client = {.blocks = (uint32_t)(rate * arguments->seconds / (1 << 20) + 100),
                    .block_min = 1 << 20,
                    .block_max = 1 << 20,
-                   .is_light = true},
+                   .is_light = true,
+                   .send_memory = LH_MEMORY_DEFAULT,
+                   .reload_delay = LH_MS},
+        .server = {.takes_early = true},
         .cc = lh_cc_by_name(arguments->cc),
         .limits.rate_target = strcmp(arguments->cc, "fixed") == 0 ? rate : 0,
         .aead = &lh_aead_null,
@@ -261,6 +270,8 @@ static int run_matrix(const struct arguments *arguments)
             struct sim_result result = run_cell(arguments, rtts[i], losses[j]);
             cells++;
             good += result.efficiency_permille >= 950;
+            if (arguments->is_traced && result.is_ok)
+                print_details(&result);
             if (result.is_ok)
                 printf("%9.3f", (double)result.efficiency_permille / 1000);
             else

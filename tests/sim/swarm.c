@@ -89,7 +89,8 @@ static void make_faulty(struct lh_prng *prng, struct sim_link_config *link)
 static struct sim_plan draw_plan(struct lh_prng *prng, uint64_t rate, uint32_t block_max)
 {
     struct sim_plan plan = {.stream_bytes = one_in(prng, 3) ? spread(prng, 1, 60000) : 0};
-    uint64_t bytes = LH_MIN(spread(prng, 2000, one_in(prng, 30) ? 8u * MIB : MIB), 8 * rate);
+    uint64_t bytes = spread(prng, 2000, one_in(prng, 30) ? 8u * MIB : MIB);
+    bytes = LH_MIN(bytes, 8 * rate);
     plan.block_max = (uint32_t)spread(prng, 1, block_max);
     plan.block_min = (uint32_t)lh_prng_below(prng, plan.block_max) + 1;
     plan.blocks = (uint32_t)LH_MIN(bytes / plan.block_max + 1, (uint64_t)3000);
@@ -99,11 +100,25 @@ static struct sim_plan draw_plan(struct lh_prng *prng, uint64_t rate, uint32_t b
 static void make_slow(struct lh_prng *prng, struct sim_plan *plan, uint64_t rate)
 {
     if (one_in(prng, 3))
-        plan->release_rate = LH_MAX(rate / spread(prng, 1, 8), 100000);
+        plan->release_rate = 100000 + rate / spread(prng, 1, 8);
     if (one_in(prng, 3))
         plan->release_delay = spread(prng, LH_MS, LH_SECOND);
     if (one_in(prng, 3))
-        plan->offer_rate = LH_MAX(rate / spread(prng, 1, 8), 100000);
+        plan->offer_rate = 100000 + rate / spread(prng, 1, 8);
+}
+
+// Memory of both sides: whether runs are taken early, and whether the sender has to load again.
+static void draw_memory(struct lh_prng *prng, struct sim_plan *plan, uint32_t block_max)
+{
+    plan->takes_early = !one_in(prng, 3);
+    if (one_in(prng, 6)) {
+        plan->stall.from = lh_prng_below(prng, 2 * LH_SECOND);
+        plan->stall.until = plan->stall.from + spread(prng, LH_MS, 3 * LH_SECOND);
+    }
+    if (one_in(prng, 2)) {
+        plan->send_memory = spread(prng, 4 * (uint64_t)block_max, 16 * MIB);
+        plan->reload_delay = spread(prng, LH_US, 50 * LH_MS);
+    }
 }
 
 static void draw_policy(struct lh_prng *prng, struct sim_scenario *scenario, uint64_t rate)
@@ -169,6 +184,7 @@ static void ask_more(struct sim_scenario *scenario, uint64_t rate, lh_ns delay)
     bool is_fit = rate >= 20 * MBIT && delay >= LH_MS && scenario->udp_lanes == 1 &&
                   scenario->server.blocks == 0 && scenario->client.block_min >= 4 * KIB;
     scenario->allowance = LH_SECOND + 40 * delay;
+    scenario->server.stall.until = scenario->server.stall.from;
     scenario->goodput_permille = is_fit && is_usual && scenario->limits.rate_target == 0 ? 300 : 0;
     scenario->few_repeats = is_fit;
 }
@@ -193,6 +209,8 @@ struct sim_scenario sim_scenario_swarm(uint64_t seed)
     scenario.client = draw_plan(&prng, scenario.up.rate, block_max);
     if (one_in(&prng, 2))
         scenario.server = draw_plan(&prng, scenario.down.rate, block_max);
+    draw_memory(&prng, &scenario.client, block_max);
+    draw_memory(&prng, &scenario.server, block_max);
     draw_policy(&prng, &scenario, rate);
     if (!one_in(&prng, 4))
         draw_pipe(&prng, &scenario, delay);

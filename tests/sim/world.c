@@ -36,6 +36,7 @@
 #define FEEDBACK_SLACK 40000u   // bytes a second, for probes and lanes that carry little
 #define FEEDBACK_MOST  80u      // bytes a packet received
 #define REPEAT_SLACK   1000000u // tail repetition, a start that overshoots
+#define SPARE_BLOCKS   9u       // a sender may have beyond its memory (end.c)
 #define SERVER_OFFSET  (3600 * LH_SECOND)
 
 #define SIM_TRACE_INTERVAL (10 * LH_MS)
@@ -670,6 +671,12 @@ static void check_end(struct world *world, struct sim_result *result)
                                                                : (uint64_t)64 << 20;
         result->udp[i] = udp_stats(world, i);
         lh_transport_stats(end->transport, &result->stats[i]);
+        result->loaded_peak[i] = end->loaded_peak;
+        result->reloaded[i] = end->reloaded;
+        uint64_t most = end->plan->send_memory + SPARE_BLOCKS * (uint64_t)end->plan->block_max;
+        if (end->plan->send_memory > 0 && end->loaded_peak > most)
+            sim_fail(&world->failure, "%s: had %llu bytes loaded, %llu allowed", end->name,
+                     (unsigned long long)end->loaded_peak, (unsigned long long)most);
         if (result->stats[i].receive_memory_peak > budget)
             sim_fail(&world->failure, "%s: held %llu bytes, %llu allowed", end->name,
                      (unsigned long long)result->stats[i].receive_memory_peak,

@@ -52,6 +52,7 @@ struct sim_result {
     uint64_t fingerprint;         // of every packet sent and when: equal for equal runs
     struct lh_lane_stats udp[2];  // client, server; its counters are the sums over all UDP lanes
     struct lh_transport_stats stats[2];
+    uint64_t loaded_peak[2], reloaded[2]; // of senders that unload blocks: bytes, blocks
     // Of a measured run; what the client sends.
     struct sim_totals span;        // in the measured span
     lh_ns first_data, full_after;  // since the start; from there to 90 % of the rate, 0 = never
