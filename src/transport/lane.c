@@ -267,8 +267,6 @@ static void after_losses(struct lh_lane *lane, const struct lh_loss_result *resu
 {
     lane->stats.packets_lost += result->lost_packets;
     lane->stats.packets_lost_spurious += result->spurious_packets;
-    if (result->spurious_packets > 0)
-        lh_loss_widen(&lane->loss, &lane->rtt, now);
     if (result->lost_packets > 0)
         lane->last_loss_at = now;
     for (unsigned place = 0; place < LH_PLACES_; place++) {

@@ -13,13 +13,14 @@
 #include "base/math.h"
 #include "transport/report.h"
 
-#define LATER_PACKETS  3
-#define MULTIPLIER_MAX 8
-#define DECAY_RTTS     16
+#define LATER_PACKETS 3
+#define LATE_RTTS     16
+#define LATE_TIME     LH_SECOND
+#define LATE_MAX      (25 * LH_MS) // on paths that are shorter than this
 
 void lh_loss_init(struct lh_loss *loss)
 {
-    *loss = (struct lh_loss){.multiplier = 1};
+    *loss = (struct lh_loss){0};
 }
 
 static lh_err tell(const struct lh_sent *sent,
@@ -59,7 +60,9 @@ static lh_err ack_one(struct lh_loss *loss,
     }
     if ((record->flags & LH_SENT_ECT) != 0 && pn >= loss->ect_from)
         result->acked_ect++;
-    loss->newest_sent_at = LH_MAX(loss->newest_sent_at, record->sent_at);
+    if (pn >= loss->covered_from && pn < loss->covered_to)
+        loss->late[1] = LH_MAX(loss->late[1], lh_ns_since(loss->newest_sent_at, record->sent_at));
+    result->newest_sent_at = LH_MAX(result->newest_sent_at, record->sent_at);
     lh_sent_settle(sent, pn);
     return tell(sent, record, sink->ctx, sink->acked);
 }
@@ -121,6 +124,16 @@ static lh_err apply_span(struct lh_loss *loss,
     return 0;
 }
 
+// A report covered these numbers. What lies between it and those before may have been in a report
+// that was lost: then nothing is known of it.
+static void note_covered(struct lh_loss *loss, uint64_t start, uint64_t end)
+{
+    if (start > loss->covered_to || end < loss->covered_from)
+        loss->covered_from = start;
+    loss->covered_from = LH_MIN(loss->covered_from, start);
+    loss->covered_to = LH_MAX(loss->covered_to, end);
+}
+
 lh_err lh_loss_on_report(struct lh_loss *loss,
                          struct lh_sent *sent,
                          const struct lh_frame_feedback *feedback,
@@ -149,15 +162,27 @@ lh_err lh_loss_on_report(struct lh_loss *loss,
         at += span.len;
     }
     result->reported = at;
+    note_covered(loss, feedback->start, at);
+    loss->newest_sent_at = LH_MAX(loss->newest_sent_at, result->newest_sent_at);
     result->largest_grew = feedback->top > loss->largest;
     loss->largest = LH_MAX(loss->largest, feedback->top);
     return 0;
 }
 
-static lh_ns reorder_window(const struct lh_loss *loss, const struct lh_rtt *rtt, lh_ns now)
+static lh_ns reorder_window(const struct lh_loss *loss, const struct lh_rtt *rtt)
 {
-    lh_ns unit = LH_MAX(lh_rtt_smoothed(rtt) / 8, LH_MS / 4);
-    return now >= loss->multiplier_until ? unit : unit * loss->multiplier;
+    lh_ns late = LH_MAX(loss->late[0], loss->late[1]), smoothed = lh_rtt_smoothed(rtt);
+    late = LH_MIN(late + late / 4, LH_MAX(smoothed, LATE_MAX));
+    return LH_MAX(LH_MAX(smoothed / 8, LH_MS / 4), late);
+}
+
+static void forget_lateness(struct lh_loss *loss, const struct lh_rtt *rtt, lh_ns now)
+{
+    if (lh_ns_since(now, loss->late_since) < LH_MAX(LATE_RTTS * lh_rtt_smoothed(rtt), LATE_TIME))
+        return;
+    loss->late[0] = loss->late[1];
+    loss->late[1] = 0;
+    loss->late_since = now;
 }
 
 lh_err lh_loss_detect(struct lh_loss *loss,
@@ -167,7 +192,8 @@ lh_err lh_loss_detect(struct lh_loss *loss,
                       const struct lh_loss_sink *sink,
                       struct lh_loss_result *result)
 {
-    lh_ns window = reorder_window(loss, rtt, now);
+    forget_lateness(loss, rtt, now);
+    lh_ns window = reorder_window(loss, rtt);
     lh_ns latest = LH_MAX(rtt->latest, lh_rtt_smoothed(rtt));
     for (;;) {
         uint64_t pn = lh_sent_oldest(sent);
@@ -195,10 +221,9 @@ lh_ns lh_loss_deadline(const struct lh_loss *loss,
     uint64_t pn = lh_sent_oldest(sent);
     if (pn + LATER_PACKETS >= loss->largest)
         return LH_NEVER;
-    // The longest window: the timer may come late, never in vain.
-    lh_ns window = LH_MAX(lh_rtt_smoothed(rtt) / 8, LH_MS / 4) * loss->multiplier;
     lh_ns latest = LH_MAX(rtt->latest, lh_rtt_smoothed(rtt));
-    return lh_sent_record(sent, pn)->sent_at + latest + window + LH_PTO_ACK_DELAY;
+    return lh_sent_record(sent, pn)->sent_at + latest + reorder_window(loss, rtt) +
+           LH_PTO_ACK_DELAY;
 }
 
 lh_err lh_loss_give_up(struct lh_sent *sent, uint64_t count, const struct lh_loss_sink *sink)
@@ -225,12 +250,4 @@ lh_err lh_loss_refused(struct lh_sent *sent,
             return err;
     }
     return 0;
-}
-
-void lh_loss_widen(struct lh_loss *loss, const struct lh_rtt *rtt, lh_ns now)
-{
-    if (now >= loss->multiplier_until)
-        loss->multiplier = 1;
-    loss->multiplier = LH_MIN(loss->multiplier * 2, (uint32_t)MULTIPLIER_MAX);
-    loss->multiplier_until = now + DECAY_RTTS * lh_rtt_smoothed(rtt);
 }

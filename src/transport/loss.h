@@ -5,8 +5,9 @@
 //
 // A packet is lost when it was sent more than the reorder window before the newest packet delivered
 // and at least three later ones arrived; or, while nothing newer is sent, when a round trip plus
-// that window has passed since. The window starts at RTT/8, doubles when a packet given up arrives
-// after all, up to one RTT, and falls back over 16 RTTs.
+// that window has passed since. The window is RTT/8, or more where packets overtake each other: a
+// quarter more than the latest that one came behind others that were sent after it, in the last 16
+// to 32 RTTs (one to two seconds at least), up to one RTT (25 ms at least).
 #ifndef LH_TRANSPORT_LOSS_H
 #define LH_TRANSPORT_LOSS_H
 
@@ -29,8 +30,10 @@ struct lh_loss_sink {
 struct lh_loss {
     uint64_t largest; // largest packet number reported + 1; 0 = none
     lh_ns newest_sent_at;
-    uint32_t multiplier; // of RTT/8: 1, 2, 4, 8
-    lh_ns multiplier_until;
+    // Packet numbers that reports have covered: what arrives among them later is late.
+    uint64_t covered_from, covered_to;
+    lh_ns late[2]; // most lateness of the span before and of this one, by send times
+    lh_ns late_since;
     uint64_t ect_from; // packet number from which on marked packets are counted
 };
 
@@ -38,7 +41,8 @@ struct lh_loss_result {
     uint64_t acked_packets, acked_bytes;
     uint64_t lost_packets, lost_bytes;
     uint64_t spurious_packets;
-    uint64_t acked_ect; // packets that left marked ECT(0), from loss->ect_from on
+    lh_ns newest_sent_at; // of the packets newly acknowledged
+    uint64_t acked_ect;   // packets that left marked ECT(0), from loss->ect_from on
     bool largest_grew;
     uint64_t reported; // where the report ended
     struct lh_place_fates fates;
@@ -72,7 +76,5 @@ lh_ns lh_loss_deadline(const struct lh_loss *loss,
 lh_err lh_loss_give_up(struct lh_sent *sent,
                        uint64_t count,
                        const struct lh_loss_sink *sink) LH_MUST_CHECK;
-// A late arrival was seen: waits longer from now on.
-void lh_loss_widen(struct lh_loss *loss, const struct lh_rtt *rtt, lh_ns now);
 
 #endif

@@ -188,27 +188,55 @@ static void without_later_packets_a_timer_finds_the_loss(void **state)
     world_free(world);
 }
 
+// Sends a packet and, 4 ms apart, four later ones that arrive before it.
+static uint64_t overtake(struct world *world)
+{
+    uint64_t late = send_one(world);
+    for (int i = 0; i < 4; i++) {
+        world->now += 4 * LH_MS;
+        arrive(world, send_one(world));
+    }
+    check_ok(feed_back(world, true));
+    detect(world);
+    return late;
+}
+
 static void a_late_arrival_is_spurious_and_widens_the_window(void **state)
 {
     (void)state;
     struct world *world = world_new();
     for (int round = 0; round < 2; round++) {
-        uint64_t late = send_one(world);
-        for (int i = 0; i < 4; i++) {
-            world->now += 4 * LH_MS;
-            arrive(world, send_one(world));
-        }
-        check_ok(feed_back(world, true));
-        detect(world);
-        // 16 ms are more than RTT/8, but less than the doubled window.
+        uint64_t late = overtake(world);
+        // 16 ms are more than RTT/8, but no more than what was seen before and a quarter.
         check_uint(world->lost[late], round == 0);
         arrive(world, late);
         check_ok(feed_back(world, true));
         check_uint(world->acked[late], 1);
         check_uint(world->result.spurious_packets, 1);
-        if (round == 0)
-            lh_loss_widen(&world->loss, &world->rtt, world->now);
     }
+    // Nothing was late for long enough: RTT/8 again.
+    for (int i = 0; i < 4; i++) {
+        world->now += LH_SECOND;
+        arrive(world, send_one(world));
+        check_ok(feed_back(world, true));
+        detect(world);
+    }
+    check_uint(world->lost[overtake(world)], 1);
+    world_free(world);
+}
+
+static void what_a_lost_report_covered_is_not_late(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    for (int report = 0; report < 12; report++) {
+        for (int i = 0; i < 64; i++) {
+            world->now += LH_MS / 2;
+            arrive(world, send_one(world));
+        }
+        check_ok(feed_back(world, report < 4 || report > 6));
+    }
+    check_uint(world->loss.late[1], 0);
     world_free(world);
 }
 
@@ -297,6 +325,7 @@ int main(void)
         cmocka_unit_test(a_packet_is_lost_by_time_and_three_later_ones),
         cmocka_unit_test(without_later_packets_a_timer_finds_the_loss),
         cmocka_unit_test(a_late_arrival_is_spurious_and_widens_the_window),
+        cmocka_unit_test(what_a_lost_report_covered_is_not_late),
         cmocka_unit_test(an_acknowledgement_of_what_was_never_sent_is_refused),
         cmocka_unit_test(an_acknowledgement_of_a_skipped_number_is_refused),
         cmocka_unit_test(the_ring_grows_and_forgets_under_random_traffic),
