@@ -198,11 +198,12 @@ struct arrivals {
 static void hand_over(struct world *world, unsigned i, struct arrivals *arrivals)
 {
     struct sim_end *end = &world->ends[i];
+    if (arrivals->count == 0)
+        return; // its clock stays: sim_end_next tells by it what is new
     end->packets_in += arrivals->count;
     end->now = world->now;
-    if (arrivals->count > 0)
-        lh_transport_recv(end->transport, arrivals->lane, arrivals->dgrams, arrivals->count,
-                          local(world, i));
+    lh_transport_recv(end->transport, arrivals->lane, arrivals->dgrams, arrivals->count,
+                      local(world, i));
     for (size_t n = 0; n < arrivals->count; n++)
         free(arrivals->buffers[n]);
     arrivals->count = 0;
