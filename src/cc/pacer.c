@@ -39,13 +39,13 @@ static int64_t burst_of(const struct lh_pacer *pacer)
 
 static void refill(struct lh_pacer *pacer, lh_ns now)
 {
-    int64_t burst = burst_of(pacer);
+    int64_t burst = pacer->is_held ? (int64_t)lh_pacer_quantum(pacer) : burst_of(pacer);
     lh_ns elapsed = lh_ns_since(now, pacer->updated);
     uint64_t add = lh_muldiv(pacer->rate, elapsed, LH_SECOND);
     if (add == 0)
         return;
     if (add >= (uint64_t)INT64_MAX / 4 || pacer->credit + (int64_t)add >= burst) {
-        pacer->credit = burst;
+        pacer->credit = LH_MAX(pacer->credit, burst);
         pacer->updated = now;
         return;
     }
@@ -76,6 +76,14 @@ void lh_pacer_consume(struct lh_pacer *pacer, uint64_t bytes)
 {
     LH_ASSERT(bytes < (uint64_t)INT64_MAX / 4);
     pacer->credit -= (int64_t)bytes;
+    pacer->is_held = false;
+}
+
+void lh_pacer_hold(struct lh_pacer *pacer, lh_ns now)
+{
+    refill(pacer, now);
+    pacer->credit = LH_MIN(pacer->credit, (int64_t)lh_pacer_quantum(pacer));
+    pacer->is_held = true;
 }
 
 lh_ns lh_pacer_next(const struct lh_pacer *pacer, lh_ns now)

@@ -19,6 +19,7 @@ struct lh_pacer {
     uint64_t packet_size; // bytes
     int64_t credit;       // bytes that may go now; negative after a batch that overshot
     lh_ns updated;
+    bool is_held; // nothing may go for another reason: credit does not gather
 };
 
 void lh_pacer_init(struct lh_pacer *pacer, uint64_t packet_size, lh_ns now);
@@ -26,6 +27,8 @@ void lh_pacer_set_rate(struct lh_pacer *pacer, uint64_t bytes_per_second, lh_ns 
 // Bytes that may be sent now, 0 when it is too early.
 uint64_t lh_pacer_available(struct lh_pacer *pacer, lh_ns now);
 void lh_pacer_consume(struct lh_pacer *pacer, uint64_t bytes);
+// The window is full: what could not go meanwhile is not made up for, but for one quantum.
+void lh_pacer_hold(struct lh_pacer *pacer, lh_ns now);
 // When a quantum will be available; `now` if it is already.
 lh_ns lh_pacer_next(const struct lh_pacer *pacer, lh_ns now);
 uint64_t lh_pacer_quantum(const struct lh_pacer *pacer);

@@ -19,9 +19,10 @@
 #define SSH_PROBE_SIZE         64
 // Tail repetition is for the end of a transfer. A source or a receiver that is slow empties our
 // queue again and again; without a budget everything would then be sent twice.
-#define TAIL_PERCENT   1
-#define TAIL_BYTES_MIN 262144
-#define SOCKET_SLACK   LH_MS // what the peer's loop may add to a feedback interval
+#define TAIL_PERCENT         1
+#define TAIL_BYTES_MIN       262144
+#define SOCKET_SLACK         LH_MS // what the peer's loop may add to a feedback interval
+#define FEEDBACKS_BY_DEFAULT 8
 
 static lh_err init_parts(struct lh_lane *lane, const struct lh_transport_config *session)
 {
@@ -111,8 +112,11 @@ uint64_t lh_lane_window(const struct lh_lane *lane)
 {
     uint64_t window = lane->config.cc->cwnd(lane->cc_state);
     if (lane->is_udp) {
-        lh_ns step = lh_lane_interval(lane) + SOCKET_SLACK;
-        window += lh_muldiv(lane->config.cc->pacing_rate(lane->cc_state), step, LH_SECOND);
+        // One report may be lost.
+        lh_ns step = 2 * lh_lane_interval(lane) + SOCKET_SLACK;
+        uint64_t rate = lane->config.cc->pacing_rate(lane->cc_state);
+        rate = LH_MIN(rate, lh_muldiv(window, LH_SECOND, lh_rtt_smoothed(&lane->rtt)));
+        window += lh_muldiv(rate, step, LH_SECOND);
     }
     if (lane->config.inflight_max != 0)
         window = LH_MIN(window, lane->config.inflight_max);
@@ -299,6 +303,9 @@ lh_err lh_lane_on_feedback(struct lh_lane *lane,
         lane->state_due = true;
     }
     lh_ecn_on_acked(&lane->ecn, result.acked_ect);
+    if (lane->feedback_next > FEEDBACKS_BY_DEFAULT) // the peer follows our wish by now
+        lane->loss.ack_delay =
+            LH_MIN(2 * lh_lane_interval(lane) + 2 * SOCKET_SLACK, LH_PTO_ACK_DELAY);
     if (lane->is_udp)
         err = lh_loss_detect(&lane->loss, &lane->sent, &lane->rtt, now, sink, &result);
     else

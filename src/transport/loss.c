@@ -20,7 +20,7 @@
 
 void lh_loss_init(struct lh_loss *loss)
 {
-    *loss = (struct lh_loss){0};
+    *loss = (struct lh_loss){.ack_delay = LH_PTO_ACK_DELAY};
 }
 
 static lh_err tell(const struct lh_sent *sent,
@@ -201,7 +201,7 @@ lh_err lh_loss_detect(struct lh_loss *loss,
             return 0;
         const struct lh_sent_record *record = lh_sent_record(sent, pn);
         bool is_passed = record->sent_at + window < loss->newest_sent_at;
-        bool is_old = record->sent_at + latest + window + LH_PTO_ACK_DELAY <= now;
+        bool is_old = record->sent_at + latest + window + loss->ack_delay <= now;
         if (!is_passed && !is_old)
             return 0;
         result->fates.lost[place_of(record)]++;
@@ -222,8 +222,7 @@ lh_ns lh_loss_deadline(const struct lh_loss *loss,
     if (pn + LATER_PACKETS >= loss->largest)
         return LH_NEVER;
     lh_ns latest = LH_MAX(rtt->latest, lh_rtt_smoothed(rtt));
-    return lh_sent_record(sent, pn)->sent_at + latest + reorder_window(loss, rtt) +
-           LH_PTO_ACK_DELAY;
+    return lh_sent_record(sent, pn)->sent_at + latest + reorder_window(loss, rtt) + loss->ack_delay;
 }
 
 lh_err lh_loss_give_up(struct lh_sent *sent, uint64_t count, const struct lh_loss_sink *sink)

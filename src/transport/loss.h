@@ -34,6 +34,7 @@ struct lh_loss {
     uint64_t covered_from, covered_to;
     lh_ns late[2]; // most lateness of the span before and of this one, by send times
     lh_ns late_since;
+    lh_ns ack_delay;   // a report comes so much after what it reports, at most
     uint64_t ect_from; // packet number from which on marked packets are counted
 };
 

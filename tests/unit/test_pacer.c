@@ -130,6 +130,22 @@ static void a_batch_that_overshot_is_paid_back(void **state)
     check_uint(lh_pacer_available(&pacer, 11 * LH_MS), PACKET);
 }
 
+static void what_a_full_window_held_back_is_not_made_up_for(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < RATES; i++) {
+        struct lh_pacer pacer;
+        lh_pacer_init(&pacer, PACKET, 0);
+        lh_pacer_set_rate(&pacer, rates[i], 0);
+        lh_pacer_hold(&pacer, 3600 * LH_SECOND);
+        lh_ns now = 3601 * LH_SECOND;
+        check_uint(lh_pacer_available(&pacer, now), lh_pacer_quantum(&pacer));
+        lh_pacer_consume(&pacer, PACKET);
+        lh_ns long_after = now + 3600 * LH_SECOND;
+        check_uint(lh_pacer_available(&pacer, long_after), burst_of(&pacer)); // no longer held
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -140,6 +156,7 @@ int main(void)
         cmocka_unit_test(without_a_rate_nothing_is_ever_due),
         cmocka_unit_test(a_lower_rate_takes_saved_credit_away),
         cmocka_unit_test(a_batch_that_overshot_is_paid_back),
+        cmocka_unit_test(what_a_full_window_held_back_is_not_made_up_for),
     };
     return cmocka_run_group_tests_name("pacer", tests, NULL, NULL);
 }
