@@ -33,14 +33,17 @@
 //   probe_rtt  half a window for 200 ms, only if the queue has not been low for 10 s.
 //
 // An *interval* is the clock of everything after startup: whole rounds with at least 512 packets in
-// sum (128 while probing), so that loss ratios mean something on short paths too. Congestion in an
-// interval is
+// sum (128 while probing) and four reports, so that loss ratios mean something on short paths too.
+// The first two rounds of `cruise` and `up` belong to none: what they report was sent before.
+// Congestion in an interval is
 //   - CE marks, or
 //   - a queue that never fell below q_cap = max(25 ms, rtt_min / 2), or
 //   - more losses than p explains (loss_baseline.h), together with a queue above q_low, or in `up`,
 //     where we are pushing, or in three intervals on end.
-// In `up` it ends the phase and bounds the window until the next one; elsewhere it lowers bw_short,
-// which holds until the next `up`, to what is delivered, by 30 % at most.
+// q_low is 8 % of a round trip, 1.5 to 8 ms, but a third of the queue at most that has come with
+// losses: a short buffer that overflows must not pass for a path that loses packets by itself.
+// In `up` congestion ends the phase and bounds the window until the next one; elsewhere it lowers
+// bw_short, which holds until the next `up`, to what is delivered, by 30 % at most.
 //
 // Limits. rate_target caps the pacing, and where the model says that the path carries it, the rate
 // is the target itself: then there is no queue to stay away from. Samples that we limited ourselves
@@ -54,7 +57,9 @@
 
 #define INTERVAL_PACKETS  512u
 #define PROBING_PACKETS   128u
+#define INTERVAL_REPORTS  4u
 #define INTERVAL_ROUNDS   8u // a slow path need not wait longer for its packets
+#define SETTLING_ROUNDS   2u
 #define CRUISE_SPREAD     LH_SECOND
 #define CRUISE_RTTS       6u
 #define FIRST_CRUISE_RTTS 4u
@@ -76,6 +81,7 @@ static void enter(struct lh_lt *lt, enum lh_lt_phase phase, lh_ns now)
     lt->phase = phase;
     lt->phase_start = now;
     lt->phase_rounds = 0;
+    lt->interval = (struct lh_lt_interval){.queue_min = LH_NEVER};
 }
 
 static void enter_cruise(struct lh_lt *lt, lh_ns now)
@@ -112,6 +118,8 @@ static void enter_up(struct lh_lt *lt, lh_ns now)
         lt->bw[0] = lt->bw[1];
         lt->bw[1] = 0;
     }
+    lt->queue_top[0] = lt->queue_top[1];
+    lt->queue_top[1] = 0;
     lt->bw_short = UINT64_MAX;
     lt->inflight_long = UINT64_MAX;
     lt->grown_intervals = lt->grown_round = 0;
@@ -212,7 +220,7 @@ on_congestion(struct lh_lt *lt, const struct lh_lt_interval *seen, uint64_t infl
     lt->congestions++;
     switch (lt->phase) {
     case LH_LT_STARTUP:
-        if (seen->queue_min > lh_lt_queue_low(lt))
+        if (seen->ce_packets > 0)
             leave_startup(lt, 0, now);
         break;
     case LH_LT_UP:
@@ -221,10 +229,7 @@ on_congestion(struct lh_lt *lt, const struct lh_lt_interval *seen, uint64_t infl
         break;
     case LH_LT_CRUISE:
     case LH_LT_DOWN: {
-        if (lt->phase_rounds < 2)
-            break; // what is reported now was caused by the phase before
-        uint64_t delivered = seen->rates > 0 ? seen->rate_sum / seen->rates : 0;
-        lt->bw_short = LH_MAX(delivered, lh_lt_bw(lt) * 7 / 10);
+        lt->bw_short = LH_MAX(LH_MIN(seen->rate_max, lh_lt_bw(lt)), lh_lt_bw(lt) * 7 / 10);
         if (lt->phase == LH_LT_CRUISE && seen->queue_min > lh_lt_queue_cap(lt))
             enter(lt, LH_LT_DOWN, now);
         break;
@@ -248,14 +253,13 @@ static void note_rate(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
         return;
     lt->interval.rate_sum += rate;
     lt->interval.rates++;
+    lt->interval.rate_max = LH_MAX(lt->interval.rate_max, rate);
     if (lt->phase == LH_LT_STARTUP)
         lt->bw[1] = LH_MAX(lt->bw[1], rate);
 }
 
 static void up_interval(struct lh_lt *lt, lh_ns now)
 {
-    if (lt->phase_rounds < 2)
-        return; // what comes back was sent before
     if (lt->bw[1] >= lt->grown_bw / 100 * 105) {
         lt->grown_bw = lt->bw[1];
         lt->grown_round = lt->phase_rounds;
@@ -282,6 +286,10 @@ static uint32_t end_interval(struct lh_lt *lt, const struct lh_cc_feedback *feed
         lt->bw[1] = LH_MAX(lt->bw[1], seen.rate_sum / seen.rates);
 
     bool is_congested_now = seen.packets > 0 && is_congested(lt, &seen);
+    if (lt->excess_run == 0)
+        lt->queue_usual += seen.queue_min / 8 - lt->queue_usual / 8;
+    else if (lh_loss_baseline_is_known(&lt->loss))
+        lt->queue_top[1] = lh_ns_max(lt->queue_top[1], seen.queue_top);
     bool is_quiet = lt->phase == LH_LT_CRUISE || lt->phase == LH_LT_DOWN;
     if (is_quiet && is_queue_low && seen.packets > 0)
         lh_loss_baseline_add(&lt->loss, seen.packets, seen.lost);
@@ -341,6 +349,12 @@ static void step(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
     }
 }
 
+// What is reported so long was caused by the phase before.
+static uint32_t settling_rounds(const struct lh_lt *lt)
+{
+    return lt->phase == LH_LT_CRUISE || lt->phase == LH_LT_UP ? SETTLING_ROUNDS : 0;
+}
+
 uint32_t lh_lt_on_feedback(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
 {
     struct lh_lt_interval *interval = &lt->interval;
@@ -350,17 +364,20 @@ uint32_t lh_lt_on_feedback(struct lh_lt *lt, const struct lh_cc_feedback *feedba
         lt->rtt_min = feedback->rtt_min;
     lt->queue_latest = feedback->queue_delay;
     lt->queues[lt->queues_count++ % LH_LT_QUEUE_REPORTS] = feedback->queue_delay;
+    interval->queue_top = lh_ns_max(interval->queue_top, lh_lt_queue_standing(lt));
+    interval->reports++;
     interval->queue_min = lh_ns_min(interval->queue_min, feedback->queue_delay);
     interval->ce_packets += feedback->ce_packets;
     note_rate(lt, feedback);
-    if (feedback->round_ended) {
+    if (feedback->round_ended && ++lt->phase_rounds <= settling_rounds(lt)) {
+        *interval = (struct lh_lt_interval){.queue_min = LH_NEVER}; // sent in the phase before
+    } else if (feedback->round_ended) {
         interval->packets += feedback->round_sent_packets;
         interval->lost += feedback->round_lost_packets;
         interval->rounds++;
-        lt->phase_rounds++;
         uint64_t enough = lt->phase == LH_LT_CRUISE ? INTERVAL_PACKETS : PROBING_PACKETS;
-        if (lt->phase == LH_LT_STARTUP || interval->packets >= enough ||
-            interval->rounds >= INTERVAL_ROUNDS)
+        if (lt->phase == LH_LT_STARTUP || interval->rounds >= INTERVAL_ROUNDS ||
+            (interval->packets >= enough && interval->reports >= INTERVAL_REPORTS))
             notes |= end_interval(lt, feedback);
     }
     step(lt, feedback);

@@ -60,9 +60,9 @@ struct lh_lt_interval {
     uint64_t lost;
     uint64_t ce_packets;
     uint64_t rate_sum; // of the samples, for their mean
-    uint64_t rates;
-    lh_ns queue_min;
-    uint32_t rounds;
+    uint64_t rates, rate_max;
+    lh_ns queue_min, queue_top; // lowest report; longest standing queue
+    uint32_t rounds, reports;
     bool is_limited; // by us, not by the path
 };
 
@@ -107,7 +107,9 @@ struct lh_lt {
     lh_ns queues[LH_LT_QUEUE_REPORTS]; // of the last reports; their lowest tells a queue from
                                        // jitter
     uint64_t queues_count;
-    lh_ns queue_base; // before we pushed: what jitter and others make
+    lh_ns queue_base;   // before we pushed: what jitter and others make
+    lh_ns queue_top[2]; // longest queue that came with losses, in the last cycle and in this one
+    lh_ns queue_usual;  // mean of the lowest of intervals without losses beyond the path's own
     lh_ns low_queue_at;
     uint64_t pacing_rate, cwnd; // the answers
     uint64_t spread;            // a counter that spreads the lengths of cruises

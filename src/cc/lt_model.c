@@ -5,6 +5,7 @@
 #include "base/math.h"
 #include "cc/lt_internal.h"
 
+#define QUEUE_NOISE (250 * LH_US) // what runs of packets make
 #define RTT_UNKNOWN (100 * LH_MS)
 
 // Of pacing and of the window in each phase, per thousand. 0: startup says it (its window is a
@@ -45,8 +46,13 @@ lh_ns lh_lt_rtt(const struct lh_lt *lt)
 
 lh_ns lh_lt_queue_low(const struct lh_lt *lt)
 {
+    lh_ns low = LH_CLAMP(lh_lt_rtt(lt) * 8 / 100, 1500 * LH_US, 8 * LH_MS);
     lh_ns two_packets = lh_muldiv(2 * (uint64_t)lt->packet_size, LH_SECOND, lh_lt_bw(lt));
-    return LH_MAX(LH_CLAMP(lh_lt_rtt(lt) * 8 / 100, 1500 * LH_US, 8 * LH_MS), two_packets);
+    // A short buffer loses packets long before it looks like a queue elsewhere.
+    lh_ns top = LH_MAX(lt->queue_top[0], lt->queue_top[1]);
+    if (top > 0)
+        low = LH_MIN(low, LH_MAX(top / 3, QUEUE_NOISE + lt->queue_usual * 3 / 2));
+    return LH_MAX(low, two_packets);
 }
 
 lh_ns lh_lt_queue_cap(const struct lh_lt *lt)

@@ -436,12 +436,10 @@ static void trace(struct world *world)
 
 static void probe(struct world *world)
 {
-    struct lh_lane_stats lane;
-    bool has_data = world->probe.first_data != 0;
-    if (!has_data) {
+    struct lh_lane_stats lane = {.block_bytes_sent = 1};
+    if (world->probe.first_data == 0)
         lh_transport_lane_stats(transport_of(world, 0), SIM_LANE_UDP, &lane);
-        has_data = lane.block_bytes_sent > 0;
-    }
+    bool has_data = lane.block_bytes_sent > 0;
     sim_probe_step(&world->probe, &world->links[0], has_data, world->now);
 }
 

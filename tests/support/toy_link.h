@@ -91,7 +91,9 @@ static inline void toy_send(struct toy_link *link)
     lh_pacer_set_rate(&link->pacer, link->cc->pacing_rate(link->state), link->now);
     uint64_t room = lh_pacer_available(&link->pacer, link->now);
     uint64_t cwnd = link->cc->cwnd(link->state);
-    cwnd += lh_muldiv(link->cc->pacing_rate(link->state), toy_interval(link) + LH_MS, LH_SECOND);
+    uint64_t step_rate =
+        LH_MIN(link->cc->pacing_rate(link->state), lh_muldiv(cwnd, LH_SECOND, link->rtt));
+    cwnd += lh_muldiv(step_rate, 2 * toy_interval(link) + LH_MS, LH_SECOND);    // as the lane does
     bool is_probing = link->now > link->last_sent + 3 * link->rtt + 20 * LH_MS; // as a PTO does
     while (room >= TOY_PACKET && (link->inflight + TOY_PACKET <= cwnd || is_probing)) {
         is_probing = false;

@@ -44,12 +44,43 @@ static void fills_links_of_every_length_and_loss(void **state)
     }
 }
 
-static void fills_a_long_link_within_ten_round_trips(void **state)
+static void fills_a_long_link_within_six_round_trips(void **state)
 {
     (void)state;
-    struct toy_link *link = link_new(100 * MBIT, 100 * LH_MS, 10000, NULL);
-    toy_run(link, LH_SECOND);
-    assert_true(permille(link, toy_run(link, LH_SECOND), LH_SECOND) > 950);
+    static const uint32_t losses[] = {0, 10000, 50000, 100000};
+    for (size_t i = 0; i < LH_ARRAY_LEN(losses); i++) {
+        struct toy_link *link = link_new(1000 * MBIT, 100 * LH_MS, losses[i], NULL);
+        toy_run(link, 600 * LH_MS);
+        assert_true(permille(link, toy_run(link, LH_SECOND), LH_SECOND) > 900);
+        toy_fini(link);
+    }
+}
+
+static void startup_loses_nothing_in_a_queue_of_one_round_trip(void **state)
+{
+    (void)state;
+    static const unsigned rtts_ms[] = {20, 50, 100, 300};
+    for (size_t i = 0; i < LH_ARRAY_LEN(rtts_ms); i++) {
+        struct toy_link *link = link_new(300 * MBIT, rtts_ms[i] * LH_MS, 0, NULL);
+        toy_run(link, 10 * rtts_ms[i] * LH_MS);
+        assert_string_not_equal(lh_cc_lt.phase(link->state), "startup");
+        check_uint(link->lost, 0);
+        toy_fini(link);
+    }
+}
+
+// A buffer of a millisecond on a path of one: its losses come without what would be a queue
+// elsewhere.
+static void does_not_take_the_losses_of_a_short_buffer_for_the_paths_own(void **state)
+{
+    (void)state;
+    struct toy_link *link = link_new(500 * MBIT, LH_MS, 20000, NULL);
+    link->queue_bytes = lh_muldiv(link->capacity, LH_MS, LH_SECOND);
+    toy_run(link, 8 * LH_SECOND);
+    uint64_t lost = link->lost, sent = link->sent_bytes;
+    unsigned share = permille(link, toy_run(link, 30 * LH_SECOND), 30 * LH_SECOND);
+    assert_true(share > 930);
+    assert_true(link->lost - lost < (link->sent_bytes - sent) * 35 / 1000);
     toy_fini(link);
 }
 
@@ -315,7 +346,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(fills_links_of_every_length_and_loss),
-        cmocka_unit_test(fills_a_long_link_within_ten_round_trips),
+        cmocka_unit_test(fills_a_long_link_within_six_round_trips),
+        cmocka_unit_test(startup_loses_nothing_in_a_queue_of_one_round_trip),
+        cmocka_unit_test(does_not_take_the_losses_of_a_short_buffer_for_the_paths_own),
         cmocka_unit_test(survives_bursty_loss_and_shallow_buffers),
         cmocka_unit_test(leaves_the_queue_low_most_of_the_time),
         cmocka_unit_test(reaches_a_given_target_soon_holds_it_and_never_exceeds_it),
