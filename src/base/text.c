@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -264,4 +265,24 @@ char *lh_format_hex(const void *data, size_t len, char *out)
     }
     out[2 * len] = '\0';
     return out;
+}
+
+bool lh_port_list_holds(const char *list, uint16_t port)
+{
+    char *end;
+
+    while (*list != '\0') {
+        unsigned long low = strtoul(list, &end, 10);
+        unsigned long high = low;
+        if (end == list) {
+            list++;
+            continue;
+        }
+        if (*end == '-')
+            high = strtoul(end + 1, &end, 10);
+        if (low <= port && port <= high)
+            return true;
+        list = end;
+    }
+    return false;
 }

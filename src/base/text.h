@@ -8,6 +8,7 @@
 #ifndef LH_BASE_TEXT_H
 #define LH_BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -43,5 +44,8 @@ lh_parse_number(const char *text, uint64_t low, uint64_t high, uint64_t *out_num
 
 // Lower-case hexadecimal; `out` needs 2 * len + 1 bytes.
 char *lh_format_hex(const void *data, size_t len, char *out);
+
+// Whether a list such as "22,33000-33010" (the kernel's way to write ports) holds `port`.
+bool lh_port_list_holds(const char *list, uint16_t port);
 
 #endif

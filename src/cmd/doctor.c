@@ -32,29 +32,6 @@
 #define UDP_GRO 104
 #endif
 
-// --- Parts that decide
-// ----------------------------------------------------------------------------------
-
-bool lh_port_list_holds(const char *list, uint16_t port)
-{
-    char *end;
-
-    while (*list != '\0') {
-        unsigned long low = strtoul(list, &end, 10);
-        unsigned long high = low;
-        if (end == list) {
-            list++;
-            continue;
-        }
-        if (*end == '-')
-            high = strtoul(end + 1, &end, 10);
-        if (low <= port && port <= high)
-            return true;
-        list = end;
-    }
-    return false;
-}
-
 // --- Looking
 // ----------------------------------------------------------------------------------------------
 

@@ -49,7 +49,5 @@ enum lh_grade lh_doctor(const struct lh_doctor_host *host, FILE *out);
 // ----------------------------------------------------------- "OpenSSH_9.2p1 ..." -> 902, 0 where
 // that is not what the text says.
 unsigned lh_openssh_version(const char *text);
-// Whether a list such as "22,33000-33010" holds `port`.
-bool lh_port_list_holds(const char *list, uint16_t port);
 
 #endif

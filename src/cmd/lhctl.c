@@ -4,6 +4,7 @@
 //   attacks.h   who attacks sshd here
 //   doctor.h    what this machine lacks for fast transfers
 //   sessions.h  transfers that are running
+//   sshd.h      the SSH server's configuration
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +15,7 @@
 #include "cmd/attacks.h"
 #include "cmd/doctor.h"
 #include "cmd/sessions.h"
+#include "cmd/sshd.h"
 #include "cmd/version.h"
 
 #define STATUS_USAGE 64 // not a grade of doctor's
@@ -53,6 +55,7 @@ static const struct command commands[] = {
     {"help", "this help", run_help, false},
     {"session", "show one running transfer, or change its rate or policy", lh_session_main, true},
     {"sessions", "list the running transfers", lh_sessions_main, true},
+    {"sshd", "look at the SSH server's configuration (lhctl sshd help)", lh_sshd_main, true},
     {"version", "version", run_version, false},
 };
 

@@ -6,6 +6,7 @@
 // openat2 so that an absolute symbolic link means what it means inside that root.
 #include "sshdapply/tree.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <glob.h>
@@ -23,12 +24,12 @@
 
 #define FILES_MAX 1024
 
-static int open_below(const char *root, const char *path)
+static int open_below(const char *root, const char *path, int flags)
 {
-    struct open_how how = {.flags = O_RDONLY | O_CLOEXEC | O_NOCTTY, .resolve = RESOLVE_IN_ROOT};
+    struct open_how how = {.flags = (unsigned)flags | O_CLOEXEC, .resolve = RESOLVE_IN_ROOT};
 
     if (strcmp(root, "/") == 0)
-        return open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+        return open(path, flags | O_CLOEXEC);
     int root_fd = open(root, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (root_fd < 0)
         return -1;
@@ -49,7 +50,7 @@ lh_err lh_root_read(const char *root,
     size_t len = 0, room = 0;
     char *text = NULL;
     ssize_t got = 1;
-    int fd = open_below(root, path);
+    int fd = open_below(root, path, O_RDONLY | O_NOCTTY);
 
     if (fd < 0)
         return lh_fail_errno(info, errno, 0, "cannot open %s", path);
@@ -81,6 +82,56 @@ lh_err lh_root_read(const char *root,
     *out_text = text;
     *out_len = len;
     return 0;
+}
+
+bool lh_root_stat(const char *root, const char *path, struct stat *out)
+{
+    int fd = open_below(root, path, O_PATH | O_NOFOLLOW);
+
+    if (fd < 0)
+        return false;
+    bool good = fstat(fd, out) == 0;
+    (void)close(fd);
+    return good;
+}
+
+static int compare_names(const void *one, const void *two)
+{
+    return strcmp(*(char *const *)one, *(char *const *)two);
+}
+
+size_t lh_root_list(const char *root, const char *path, char ***out_names)
+{
+    int fd = open_below(root, path, O_RDONLY | O_DIRECTORY);
+    DIR *stream = fd < 0 ? NULL : fdopendir(fd);
+    struct dirent *entry;
+    char **names = NULL;
+    size_t count = 0;
+
+    if (stream == NULL && fd >= 0)
+        (void)close(fd);
+    while (stream != NULL && count < FILES_MAX && (entry = readdir(stream)) != NULL) {
+        if (*entry->d_name == '.')
+            continue;
+        char **more = realloc((void *)names, (count + 1) * sizeof *names);
+        if (more == NULL)
+            break;
+        names = more;
+        names[count] = strdup(entry->d_name);
+        if (names[count] == NULL)
+            break;
+        count++;
+    }
+    if (stream != NULL)
+        (void)closedir(stream);
+    if (count > 0)
+        qsort((void *)names, count, sizeof *names, compare_names);
+    if (count == 0) {
+        free((void *)names);
+        names = NULL;
+    }
+    *out_names = names;
+    return count;
 }
 
 static lh_err

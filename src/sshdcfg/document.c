@@ -105,7 +105,7 @@ lh_sshd_doc_parse(const char *path, const void *text, size_t len, struct lh_sshd
 {
     if (len > LH_SSHD_FILE_MAX)
         return LH_E_LIMIT;
-    if (len > 0 && memchr(text, '\0', len) != NULL)
+    if (LH_GUARD(SSHD_ZERO_BYTE, len > 0 && memchr(text, '\0', len) != NULL))
         return LH_E_INVALID;
     LH_CLEANUP(lh_sshd_doc_freep) struct lh_sshd_doc *doc = calloc(1, sizeof *doc);
     if (doc == NULL || (doc->path = strdup(path)) == NULL)
@@ -168,7 +168,7 @@ static const char *line_end(const struct lh_sshd_doc *doc)
 lh_err lh_sshd_doc_insert(struct lh_sshd_doc *doc, size_t index, const char *text)
 {
     LH_ASSERT(index <= doc->count);
-    if (strchr(text, '\n') != NULL)
+    if (LH_GUARD(SSHD_EDIT_LINE, strchr(text, '\n') != NULL))
         return LH_E_INVALID;
     if (index == doc->count && index > 0) {
         struct lh_sshd_line *last = &doc->lines[index - 1];

@@ -167,17 +167,22 @@ static int match_group(const struct criterion_input *in)
     return found;
 }
 
-static int match_host(const struct criterion_input *in)
+int lh_sshd_host_list(const char *host, const char *list)
 {
     char folded[256];
     size_t len = 0;
 
+    for (; host[len] != '\0' && len < sizeof folded - 1; len++)
+        folded[len] = (char)tolower((unsigned char)host[len]);
+    folded[len] = '\0';
+    return lh_sshd_pattern_list(folded, list, true);
+}
+
+static int match_host(const struct criterion_input *in)
+{
     if (in->persona == NULL || in->persona->host == NULL)
         return 0;
-    for (; in->persona->host[len] != '\0' && len < sizeof folded - 1; len++)
-        folded[len] = (char)tolower((unsigned char)in->persona->host[len]);
-    folded[len] = '\0';
-    return lh_sshd_pattern_list(folded, in->argument, true) == 1;
+    return lh_sshd_host_list(in->persona->host, in->argument) == 1;
 }
 
 static int match_addresses(const char *address, const char *list)

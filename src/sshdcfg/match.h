@@ -32,6 +32,9 @@ bool lh_sshd_pattern(const char *text, const char *pattern);
 // `fold`: the pattern is compared in lower case (host names).
 int lh_sshd_pattern_list(const char *text, const char *list, bool fold);
 
+// The same for the name of a host, in lower case on both sides.
+int lh_sshd_host_list(const char *host, const char *list);
+
 // An address against a list of networks ("10.0.0.0/8"), addresses and patterns. 1, 0 and -1 as
 // above; -2 for a list that sshd refuses (an empty element, host bits set). `address` NULL: only
 // whether the list is acceptable, 0 or -2.

@@ -97,11 +97,12 @@ static void split_words(struct lh_sshd_statement *statement, const char *rest, c
 // The keyword of the line in `text`, which it changes, and where the rest begins.
 static enum lh_sshd_line_kind take_keyword(char *text, char **out_keyword, char **out_rest)
 {
+    bool comment = *text == '#';
     char *rest = text;
     char *keyword = lh_sshd_next_token(&rest);
 
-    if (keyword == NULL)
-        return LH_SSHD_SKIPPED;
+    if (keyword == NULL) // sshd skips both, but a comment is meant to be skipped
+        return comment ? LH_SSHD_COMMENT : LH_SSHD_SKIPPED;
     if (*keyword == '\0') {
         keyword = lh_sshd_next_token(&rest);
         if (keyword == NULL)

@@ -43,6 +43,11 @@ COMMANDS = {
     "lhctl-help": ["lhctl", "help"],
     "lhctl-unknown": ["lhctl", "nope\n"],
     "lhctl-extra": ["lhctl", "doctor", "x"],
+    "lhctl-sshd": ["lhctl", "sshd"],
+    "lhctl-sshd-unknown": ["lhctl", "sshd", "harden\n"],
+    "lhctl-sshd-check-help": ["lhctl", "sshd", "check", "--help"],
+    "lhctl-sshd-check-operand": ["lhctl", "sshd", "check", "x"],
+    "lhctl-sshd-check-relative-root": ["lhctl", "sshd", "check", "--root", "x"],
 }
 
 

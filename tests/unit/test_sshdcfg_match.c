@@ -18,6 +18,7 @@ static void lines_are_taken_apart_as_sshd_does(void **state)
         {"", LH_SSHD_BLANK, NULL, NULL},
         {"   \t", LH_SSHD_BLANK, NULL, NULL},
         {"  # Port 22", LH_SSHD_COMMENT, NULL, NULL},
+        {"#\"Banner x", LH_SSHD_COMMENT, NULL, NULL},
         {"Port 22", LH_SSHD_STATEMENT, "Port", "22"},
         {"Port=22", LH_SSHD_STATEMENT, "Port", "22"},
         {"Port = 22", LH_SSHD_STATEMENT, "Port", "22"},

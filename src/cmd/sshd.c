@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cmd/sshd.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "cmd/sshd_internal.h"
+
+static const struct {
+    const char *name;
+    const char *help;
+    int (*run)(int argc, char **argv);
+} commands[] = {
+    {"check", "look at what decides who can log in and what they can do", lh_sshd_check_main},
+};
+
+static void print_help(FILE *out)
+{
+    (void)fprintf(out, "Usage: lhctl sshd COMMAND [OPTION...]\n\nCommands:\n");
+    for (size_t i = 0; i < LH_ARRAY_LEN(commands); i++)
+        (void)fprintf(out, "  %-12s %s\n", commands[i].name, commands[i].help);
+    (void)fprintf(out, "\nOptions of a command: lhctl sshd COMMAND --help. More: lhctl-sshd(8).\n");
+}
+
+int lh_sshd_main(int argc, char **argv)
+{
+    char shown[64];
+
+    if (argc < 2) {
+        print_help(stderr);
+        return LH_SSHD_STATUS_USAGE;
+    }
+    if (strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0 ||
+        strcmp(argv[1], "-h") == 0) {
+        print_help(stdout);
+        return 0;
+    }
+    for (size_t i = 0; i < LH_ARRAY_LEN(commands); i++) {
+        if (strcmp(commands[i].name, argv[1]) == 0)
+            return commands[i].run(argc - 1, argv + 1);
+    }
+    (void)fprintf(stderr, "lhctl: unknown command \"sshd %s\" (lhctl sshd help lists them)\n",
+                  lh_escape(argv[1], strlen(argv[1]), shown, sizeof shown));
+    return LH_SSHD_STATUS_USAGE;
+}
+
+lh_err lh_sshd_option_name(void *target,
+                           const struct lh_option *option,
+                           const char *value,
+                           struct lh_errinfo *info)
+{
+    struct lh_sshd_names *names = (struct lh_sshd_names *)(void *)((char *)target + option->offset);
+
+    if (*value == '\0' || strpbrk(value, ",\n/") != NULL)
+        return lh_fail(info, LH_E_INVALID, 0, "is not the name of a user");
+    if (names->count == LH_SSHD_NAMES_MAX)
+        return lh_fail(info, LH_E_LIMIT, 0, "at most %d times", LH_SSHD_NAMES_MAX);
+    names->items[names->count++] = value;
+    return 0;
+}
+
+bool lh_sshd_colour(void)
+{
+    const char *term = getenv("TERM");
+    return isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL && term != NULL &&
+           strcmp(term, "dumb") != 0;
+}

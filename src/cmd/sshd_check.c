@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// lhctl sshd check
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cleanup.h"
+#include "base/limits.h"
+#include "base/text.h"
+#include "cmd/sshd_internal.h"
+#include "sshdapply/check.h"
+
+#define FIELD(name) offsetof(struct lh_sshd_args, name)
+
+static const struct lh_option options[] = {
+    {.name = "root",
+     .arg = "DIR",
+     .parse = lh_option_text,
+     .offset = FIELD(root),
+     .help = "judge the files below DIR instead of this machine"},
+    {.name = "config",
+     .arg = "FILE",
+     .parse = lh_option_text,
+     .offset = FIELD(config),
+     .help = "the main file, below the root (/etc/ssh/sshd_config)"},
+    {.name = "port",
+     .arg = "PORT",
+     .parse = lh_option_port,
+     .offset = FIELD(port),
+     .help = "the port that transfers use (33001)"},
+    {.name = "transfer-user",
+     .arg = "NAME",
+     .parse = lh_sshd_option_name,
+     .offset = FIELD(transfer_users),
+     .help = "a transfer user (those with a transfer shell)"},
+    {.name = "admin",
+     .arg = "NAME",
+     .parse = lh_sshd_option_name,
+     .offset = FIELD(admins),
+     .help = "an administrator (those whom sudo knows)"},
+    {.name = "from",
+     .arg = "ADDRESS",
+     .parse = lh_option_text,
+     .offset = FIELD(from),
+     .help = "the client's address, for Match (192.0.2.1)"},
+    {.name = "json", .parse = lh_option_flag, .offset = FIELD(json), .help = "one JSON document"},
+    {.name = "all",
+     .parse = lh_option_flag,
+     .offset = FIELD(all),
+     .help = "name what is as it should be, too"},
+    {.letter = 'h',
+     .name = "help",
+     .parse = lh_option_flag,
+     .offset = FIELD(help),
+     .help = "this help"},
+};
+
+static const struct lh_option_table table = {
+    .program = "lhctl sshd check",
+    .usage = "lhctl sshd check [OPTION...]\n",
+    .options = options,
+    .count = LH_ARRAY_LEN(options),
+    .epilogue = "It changes nothing. Exit status: 0 all is well, 1 hygiene, 2 weaknesses,\n"
+                "3 strangers may get in or administrators are locked out, 64 usage, 70 failed.\n",
+};
+
+static int fail(const char *text)
+{
+    char shown[2 * LH_ERRINFO_TEXT];
+    (void)fprintf(stderr, "lhctl: %s\n", lh_escape(text, strlen(text), shown, sizeof shown));
+    return LH_SSHD_STATUS_FAILED;
+}
+
+static int run(const struct lh_sshd_args *args)
+{
+    LH_CLEANUP(lh_sshd_report_fini) struct lh_sshd_report report = {0};
+    struct lh_errinfo info = {0};
+    struct lh_sshd_check_options check = {
+        .root = args->root,
+        .config = args->config,
+        .proc = "/proc",
+        .sys = "/sys",
+        .from = args->from,
+        .transfer_users = args->transfer_users.count == 0 ? NULL : args->transfer_users.items,
+        .admins = args->admins.count == 0 ? NULL : args->admins.items,
+        .port = args->port,
+    };
+
+    lh_err err = lh_sshd_check(&check, &report, &info);
+    if (err != 0)
+        return fail(*info.text == '\0' ? lh_err_name(err) : info.text);
+    if (args->json)
+        err = lh_sshd_show_json(&report, stdout);
+    else
+        lh_sshd_show_text(
+            &report,
+            &(struct lh_sshd_show){.all = args->all, .colour = lh_sshd_colour(), .columns = 80},
+            stdout);
+    if (err != 0 || fflush(stdout) != 0)
+        return fail("cannot write the findings");
+    return lh_sshd_exit_status(&report);
+}
+
+int lh_sshd_check_main(int argc, char **argv)
+{
+    struct lh_sshd_args args = {.root = "/",
+                                .config = "/etc/ssh/sshd_config",
+                                .from = "192.0.2.1",
+                                .port = LH_SSH_PORT_DEFAULT};
+    struct lh_errinfo info = {0};
+    const char **words = calloc((size_t)argc, sizeof *words);
+    struct lh_operands operands = {.words = words};
+
+    if (words == NULL)
+        return LH_SSHD_STATUS_FAILED;
+    lh_err err = lh_options_parse(&table, argc, argv, &args, &operands, &info);
+    free((void *)words);
+    if (err == 0 && args.help) {
+        lh_options_help(&table, false, stdout);
+        return 0;
+    }
+    if (err == 0 && operands.count > 0)
+        err = lh_fail(&info, LH_E_INVALID, 0, "sshd check takes options only");
+    if (err == 0 && (*args.root != '/' || *args.config != '/'))
+        err = lh_fail(&info, LH_E_INVALID, 0, "--root and --config want absolute paths");
+    if (err != 0) {
+        (void)fail(info.text);
+        return LH_SSHD_STATUS_USAGE;
+    }
+    return run(&args);
+}
