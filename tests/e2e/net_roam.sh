@@ -3,7 +3,8 @@
 #
 # The client's address changes in the middle of a transfer: the old one is gone from its interface, another one is there.
 # UDP finds its way from the new address by a path challenge; the SSH connection, whose TCP knows the old one only, is
-# found dead and made again meanwhile. One session, nothing sent again.
+# found dead and made again meanwhile. One session, nothing sent again. The same where sshd's process for the connection
+# is killed, and where somebody resets its TCP connection.
 # shellcheck disable=SC1091,SC2086,SC2154
 . "$(dirname "$0")/../support/net_transfer.sh"
 make_file data 128
@@ -44,6 +45,39 @@ for direction in upload download; do
         "$(($(logins_from_there) - logins))" 1 1
     check "$direction, per cent over UDP" "$(share_udp $way)" 95 100
     check "$direction, bytes on the link" "$(lh_net_figure $way.forwarded.bytes)" 134217728 152000000
+done
+
+# The processes of sshd that serve connections: all but those that listen.
+kill_sshd_children()
+{
+    for _comm in /proc/[0-9]*/comm; do
+        _pid=${_comm#/proc/}
+        _pid=${_pid%/comm}
+        case $(cat "$_comm" 2> /dev/null) in
+        sshd | sshd-session) grep -qx "$_pid" "$LH_SSHD_DIR"/*/pid || kill -9 "$_pid" ;;
+        esac
+    done
+    return 0
+}
+
+reset_tcp()
+{
+    lh_net_a ss -K dst "$LH_NET_B" dport = "$LH_SSHD_PORT" > /dev/null 2>&1
+}
+
+make_file less 40
+for harm in kill_sshd_children reset_tcp; do
+    link rate=100m,delay=10ms
+    start --json -l 40m "$work/less" "$(remote)/$harm"
+    sleep 3
+    $harm
+    check "$harm (exit status)" $? 0 0
+    wait_for 40
+    check "$harm, exit status" $status 0 0
+    check "$harm, sessions after the first" "$(figure retries)" 0 0
+    check "$harm, SSH connections made again" "$(figure ssh_logins)" 1 1
+    check "$harm, bytes on the link" "$(lh_net_figure ab.forwarded.bytes)" 41943040 47000000
+    check "the file is the same" "$(same "$work/less" "$home/$harm")" 1 1
 done
 check "the file is the same" "$(same "$work/data" "$home/roamed")" 1 1
 check "and back" "$(same "$work/data" "$work/back")" 1 1
