@@ -109,6 +109,7 @@ static lh_err apply(struct lh_live *live, const struct lh_msg_pace *pace, struct
     const struct lh_cc_type *cc = controller_of(pace->policy);
     struct lh_transport *transport = live->session->transport;
     lh_ns now = lh_loop_now(live->session->loop);
+    live->session->ssh_limits = limits; // of the SSH lane, should it be made anew
     if (cc == NULL)
         return lh_fail(info, LH_E_INVALID, 0, "this version has no policy %s",
                        policies[pace->policy].word);

@@ -271,7 +271,7 @@ static void watch_gso(struct lh_udp_lane *lane, lh_ns now)
 static void size_packets(struct lh_udp_lane *lane, const struct lh_udp_path *path, size_t too_large)
 {
     struct lh_udp_payload payload = lh_udp_payload_towards(&path->peer);
-    uint32_t most = LH_MIN(payload.start, lane->packet_max);
+    uint32_t most = LH_MIN(payload.most, lane->packet_max);
 
     if (too_large > LH_PACKET_MIN_MTU)
         most = LH_MIN(most, (uint32_t)too_large - 1);
@@ -321,7 +321,7 @@ lh_err lh_udp_lane_start(struct lh_udp_lane *lane,
                          const struct lh_lane_config *wanted,
                          lh_ns now)
 {
-    struct lh_udp_payload payload = {.start = LH_PACKET_MIN_MTU, .overhead = 28};
+    struct lh_udp_payload payload = {.most = LH_PACKET_MIN_MTU, .overhead = 28};
     struct lh_lane_config config = *wanted;
     const struct lh_udp_path *candidates;
     lh_err err;
@@ -331,7 +331,7 @@ lh_err lh_udp_lane_start(struct lh_udp_lane *lane,
     lane->packet_max = wanted->payload_max;
     if (lane->client != NULL && lh_udp_client_candidates(lane->client, &candidates) > 0)
         payload = lh_udp_payload_towards(&candidates[0].peer);
-    config.payload_max = LH_MIN(payload.start, wanted->payload_max);
+    config.payload_max = LH_MIN(payload.most, wanted->payload_max);
     config.ip_overhead = payload.overhead;
     err = lh_transport_add_lane(transport, &config, now);
     if (err != 0)

@@ -297,7 +297,8 @@ static size_t build_ping(struct packet *packet, uint8_t *buffer, uint32_t size)
     uint64_t token = lh_probe_sent(&lane->probe, &packet->transport->random, is_up,
                                    lh_rtt_smoothed(&lane->rtt), packet->now);
     lh_frame_write_token(&packet->writer, LH_FRAME_PING, token);
-    write_control(packet);
+    if (size <= lh_lane_payload(lane)) // a larger one may well vanish, and what it carries with it
+        write_control(packet);
     size_t left = lh_writer_left(&packet->writer);
     memset(lh_write_reserve(&packet->writer, left), 0, left);
     if (lane->silence_at == LH_NEVER && is_up && lane->is_udp)

@@ -373,11 +373,12 @@ void lh_transport_set_packet_size(struct lh_transport *transport,
     payload_max =
         LH_CLAMP(payload_max, 512u, lane->is_udp ? (uint32_t)LH_PACKET_MAX : LH_SSH_FRAME_MAX);
     lane->config.ip_overhead = ip_overhead;
+    lane->loss.large_bytes = LH_PACKET_MIN_MTU + ip_overhead;
     if (payload_max == lane->config.payload_max)
         return;
     lane->config.payload_max = payload_max;
     if (lane->is_udp)
-        lh_probe_set_ceiling(&lane->probe, payload_max, transport->now);
+        lh_probe_set_ceiling(&lane->probe, payload_max, lh_lane_usual(lane), transport->now);
 }
 
 void lh_transport_ping(struct lh_transport *transport, uint8_t id, lh_ns now)

@@ -17,6 +17,9 @@
 
 #define SSH_PACKETS_PER_REPORT 2
 #define SSH_PROBE_SIZE         64
+#define ETHERNET_MTU           1500
+#define WINDOW_PACKETS         4  // of the size of the moment
+#define BLACK_HOLE_LOSSES      64 // large packets lost in a row while others arrive
 // Tail repetition is for the end of a transfer. A source or a receiver that is slow empties our
 // queue again and again; without a budget everything would then be sent twice.
 #define TAIL_PERCENT         1
@@ -41,6 +44,21 @@ static lh_err init_parts(struct lh_lane *lane, const struct lh_transport_config 
     return err;
 }
 
+uint32_t lh_lane_usual(const struct lh_lane *lane)
+{
+    return ETHERNET_MTU - lane->config.ip_overhead;
+}
+
+// The size of packets as controllers see it. What an interface with jumbo frames may carry is no
+// measure for the first window of a path.
+static uint32_t cc_packet(const struct lh_lane *lane)
+{
+    uint32_t payload = lane->config.payload_max;
+
+    return (lane->is_udp ? LH_MIN(payload, lh_lane_usual(lane)) : payload) +
+           lane->config.ip_overhead;
+}
+
 lh_err lh_lane_new(const struct lh_lane_config *config,
                    const struct lh_transport_config *session,
                    struct lh_random *random,
@@ -62,12 +80,14 @@ lh_err lh_lane_new(const struct lh_lane_config *config,
     lh_reporter_init(&lane->reporter,
                      lane->is_udp ? LH_REPORTER_PACKETS_MAX : SSH_PACKETS_PER_REPORT);
     lh_loss_init(&lane->loss);
+    lane->loss.large_bytes = LH_PACKET_MIN_MTU + config->ip_overhead;
     lh_rtt_init(&lane->rtt, session->rtt_hint);
-    uint32_t packet = config->payload_max + config->ip_overhead;
+    uint32_t packet = cc_packet(lane);
     config->cc->init(lane->cc_state, packet, &config->limits, session->rtt_hint, now);
     lh_pacer_init(&lane->pacer, packet, now);
     lh_pacer_set_rate(&lane->pacer, config->cc->pacing_rate(lane->cc_state), now);
-    lh_probe_init(&lane->probe, lane->is_udp ? config->payload_max : SSH_PROBE_SIZE, now);
+    lh_probe_init(&lane->probe, lane->is_udp ? config->payload_max : SSH_PROBE_SIZE,
+                  lh_lane_usual(lane), now);
     lh_path_init(&lane->path);
     lh_ecn_init(&lane->ecn, lane->is_udp && session->has_ecn);
     if (!lane->is_udp || session->is_client)
@@ -112,6 +132,7 @@ uint64_t lh_lane_window(const struct lh_lane *lane)
 {
     uint64_t window = lane->config.cc->cwnd(lane->cc_state);
     if (lane->is_udp) {
+        window = LH_MAX(window, (uint64_t)WINDOW_PACKETS * lh_lane_payload(lane));
         // One report may be lost.
         lh_ns step = 2 * lh_lane_interval(lane) + SOCKET_SLACK;
         uint64_t rate = lane->config.cc->pacing_rate(lane->cc_state);
@@ -277,6 +298,10 @@ static void after_losses(struct lh_lane *lane, const struct lh_loss_result *resu
         lane->fates.arrived[place] += result->fates.arrived[place];
         lane->fates.lost[place] += result->fates.lost[place];
     }
+    if (lane->is_udp && lane->loss.large_lost >= BLACK_HOLE_LOSSES) {
+        lane->loss.large_lost = 0;
+        lh_probe_black_hole(&lane->probe, now);
+    }
     lh_ns kept = lh_rtt_smoothed(&lane->rtt) * 3 / 2 + LH_PTO_ACK_DELAY;
     lh_sent_advance_floor(&lane->sent, lh_ns_since(now, kept));
 }
@@ -409,7 +434,7 @@ void lh_lane_set_policy(struct lh_lane *lane,
         cc->set_limits(lane->cc_state, limits, now);
     } else {
         struct lh_cc_known known = known_of(lane);
-        uint32_t packet = lane->config.payload_max + lane->config.ip_overhead;
+        uint32_t packet = cc_packet(lane);
         cc->init(lane->cc_state, packet, limits, lane->rtt.smoothed, now);
         if (cc->go_on != NULL)
             cc->go_on(lane->cc_state, &known, now);

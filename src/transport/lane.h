@@ -103,6 +103,7 @@ lh_err lh_lane_new(const struct lh_lane_config *config,
                    struct lh_lane **out_lane) LH_MUST_CHECK;
 void lh_lane_free(struct lh_lane *lane);
 
+uint32_t lh_lane_usual(const struct lh_lane *lane);   // payload of an Ethernet's packet
 uint32_t lh_lane_payload(const struct lh_lane *lane); // of a full packet now
 lh_ns lh_lane_interval(const struct lh_lane *lane);   // feedback interval wished from the peer
 lh_ns lh_lane_patience(const struct lh_lane *lane);   // silence that an UP lane survives

@@ -58,6 +58,8 @@ static lh_err ack_one(struct lh_loss *loss,
         result->acked_packets++;
         result->acked_bytes += record->bytes;
     }
+    if (record->bytes > loss->large_bytes)
+        loss->large_lost = 0;
     if ((record->flags & LH_SENT_ECT) != 0 && pn >= loss->ect_from)
         result->acked_ect++;
     if (pn >= loss->covered_from && pn < loss->covered_to)
@@ -207,6 +209,7 @@ lh_err lh_loss_detect(struct lh_loss *loss,
         result->fates.lost[place_of(record)]++;
         result->lost_packets++;
         result->lost_bytes += record->bytes;
+        loss->large_lost += record->bytes > loss->large_bytes;
         lh_sent_give_up(sent, pn, 0);
         lh_err err = tell(sent, record, sink->ctx, sink->lost);
         if (err != 0)

@@ -4,10 +4,13 @@
 // largest packet it carries, and signs of life. Tokens are random, so an echo proves that our
 // packet was read by the peer.
 //
-// Packet sizes. A lane begins with LH_PACKET_MIN_MTU and its ceiling probed side by side; the
-// largest size echoed is used. Where the ceiling fails, the sizes between are searched by halving.
-// A black hole (nothing but small packets gets through) falls back to the minimum and searches
-// again.
+// Packet sizes (packetization-layer path MTU discovery, RFC 8899). A lane begins with
+// LH_PACKET_MIN_MTU, and asks side by side with the largest packet that its interface carries (the
+// ceiling) and with that of an Ethernet of 1,500 bytes, which most paths are (the usual one). The
+// largest size echoed is used; what lies between is searched: the usual size, the ceiling, then by
+// halving. A size that is not answered LH_PROBE_SEARCH_TRIES times does not pass; everything is
+// tried again every LH_PROBE_SEARCH_AGAIN, for paths change. A black hole (large packets vanish,
+// small ones do not) falls back to the minimum and searches again.
 #ifndef LH_TRANSPORT_PROBE_H
 #define LH_TRANSPORT_PROBE_H
 
@@ -37,20 +40,21 @@ struct lh_probe {
 
     lh_ns alive_at;       // next PING for life, LH_NEVER while the lane is up
     lh_ns alive_interval; // grows while nothing answers
-    bool small_too;       // the ceiling's PING was sent, the minimum's follows
+    uint8_t alive_step;   // which size is next: the ceiling, the usual one, the minimum
 
-    uint32_t good, ceiling; // sizes: proved; wished
-    uint32_t failed;        // smallest size found not to pass; ceiling + 1 = none
-    uint32_t tries;         // of the size being tried
-    lh_ns search_at;        // LH_NEVER: not searching
+    uint32_t good, usual, ceiling; // sizes: proved; of most paths; wished
+    uint32_t failed;               // smallest size found not to pass; ceiling + 1 = none
+    uint32_t tries;                // of the size being tried
+    lh_ns search_at;               // LH_NEVER: not searching
 };
 
-void lh_probe_init(struct lh_probe *probe, uint32_t payload_max, lh_ns now);
-void lh_probe_set_ceiling(struct lh_probe *probe, uint32_t payload_max, lh_ns now);
+void lh_probe_init(struct lh_probe *probe, uint32_t payload_max, uint32_t usual, lh_ns now);
+void lh_probe_set_ceiling(struct lh_probe *probe, uint32_t payload_max, uint32_t usual, lh_ns now);
 // Begins (again) to probe whether anything gets through.
 void lh_probe_start(struct lh_probe *probe, lh_ns now);
 // Asks for one PING at `now`.
 void lh_probe_once(struct lh_probe *probe, lh_ns now);
+// Large packets do not arrive any more.
 void lh_probe_black_hole(struct lh_probe *probe, lh_ns now);
 
 // Size of the PING to send at `now`, 0 = none; then lh_probe_sent says that it went.

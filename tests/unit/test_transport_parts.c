@@ -374,7 +374,7 @@ static void only_an_echo_of_our_token_counts(void **state)
     check_ok(lh_random_init(&random, 2));
     struct lh_probe probe;
     lh_ns rtt;
-    lh_probe_init(&probe, 1472, LH_SECOND);
+    lh_probe_init(&probe, 1472, 1472, LH_SECOND);
     check_uint(lh_probe_size(&probe, LH_SECOND), 1472);
     uint64_t token = lh_probe_sent(&probe, &random, false, LH_MS, LH_SECOND);
     check_uint(lh_probe_size(&probe, LH_SECOND), LH_PACKET_MIN_MTU);
@@ -399,7 +399,7 @@ static void unanswered_probes_slow_down(void **state)
     struct lh_probe probe;
     lh_ns now = LH_SECOND;
     unsigned sent = 0;
-    lh_probe_init(&probe, 1472, now);
+    lh_probe_init(&probe, 1472, 1472, now);
     while (now < 61 * LH_SECOND) {
         for (; lh_probe_size(&probe, now) > 0; sent++)
             lh_probe_sent(&probe, &random, false, LH_MS, now);
