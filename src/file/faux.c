@@ -221,6 +221,43 @@ static void store_part(uint64_t state, size_t skip, size_t len, uint8_t *at)
         at[i] = (uint8_t)(word >> (8 * i));
 }
 
+// Whole words from `state` on, as many as make whole groups; returns how many bytes.
+#if defined(__x86_64__)
+typedef uint64_t word_group __attribute__((vector_size(64), aligned(8), may_alias));
+
+// Eight words at a time, where the processor multiplies eight at once: measuring a transfer should
+// not be measuring this.
+__attribute__((target("avx512f,avx512dq"))) static size_t
+store_groups(uint64_t state, size_t len, uint8_t *at)
+{
+    const word_group steps = {0, 1, 2, 3, 4, 5, 6, 7};
+    word_group states = state + steps * INCREMENT;
+    size_t done = 0;
+
+    for (; len - done >= sizeof states; done += sizeof states) {
+        word_group z = states;
+        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
+        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
+        z ^= z >> 31;
+        memcpy(at + done, &z, sizeof z);
+        states += 8 * INCREMENT;
+    }
+    return done;
+}
+
+static size_t store_fast(uint64_t state, size_t len, uint8_t *at)
+{
+    bool can = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq");
+    return can ? store_groups(state, len, at) : 0;
+}
+#else
+static size_t store_fast(uint64_t state, size_t len, uint8_t *at)
+{
+    (void)state, (void)len, (void)at;
+    return 0;
+}
+#endif
+
 void lh_faux_read(
     const struct lh_faux *faux, uint64_t index, uint64_t offset, void *data, size_t len)
 {
@@ -235,6 +272,10 @@ void lh_faux_read(
         at += part;
         len -= part;
     }
+    size_t fast = store_fast(state, len, at);
+    state += fast / 8 * INCREMENT;
+    at += fast;
+    len -= fast;
     for (; len >= 8; len -= 8) {
         uint64_t word = mix(state);
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
