@@ -14,6 +14,56 @@
 #include <stdint.h>
 #include <string.h>
 
+// Little-endian integers in memory, one plain access each.
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+#define LH_LE16(value) __builtin_bswap16(value)
+#define LH_LE32(value) __builtin_bswap32(value)
+#define LH_LE64(value) __builtin_bswap64(value)
+#else
+#define LH_LE16(value) (value)
+#define LH_LE32(value) (value)
+#define LH_LE64(value) (value)
+#endif
+
+static inline uint16_t lh_le16_load(const uint8_t *at)
+{
+    uint16_t value;
+    memcpy(&value, at, sizeof value);
+    return LH_LE16(value);
+}
+
+static inline uint32_t lh_le32_load(const uint8_t *at)
+{
+    uint32_t value;
+    memcpy(&value, at, sizeof value);
+    return LH_LE32(value);
+}
+
+static inline uint64_t lh_le64_load(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, sizeof value);
+    return LH_LE64(value);
+}
+
+static inline void lh_le16_store(uint8_t *at, uint16_t value)
+{
+    value = LH_LE16(value);
+    memcpy(at, &value, sizeof value);
+}
+
+static inline void lh_le32_store(uint8_t *at, uint32_t value)
+{
+    value = LH_LE32(value);
+    memcpy(at, &value, sizeof value);
+}
+
+static inline void lh_le64_store(uint8_t *at, uint64_t value)
+{
+    value = LH_LE64(value);
+    memcpy(at, &value, sizeof value);
+}
+
 struct lh_reader {
     const uint8_t *at;
     const uint8_t *end;
@@ -68,22 +118,32 @@ static inline uint8_t lh_read_u8(struct lh_reader *reader)
 
 static inline uint16_t lh_read_u16(struct lh_reader *reader)
 {
-    return (uint16_t)lh_read_le(reader, 2);
+    const uint8_t *bytes = lh_read_bytes(reader, 2);
+    return bytes == NULL ? 0 : (uint16_t)lh_le16_load(bytes);
+}
+
+static inline uint32_t lh_read_u24(struct lh_reader *reader)
+{
+    const uint8_t *bytes = lh_read_bytes(reader, 3);
+    return bytes == NULL ? 0 : lh_le16_load(bytes) | (uint32_t)bytes[2] << 16;
 }
 
 static inline uint32_t lh_read_u32(struct lh_reader *reader)
 {
-    return (uint32_t)lh_read_le(reader, 4);
+    const uint8_t *bytes = lh_read_bytes(reader, 4);
+    return bytes == NULL ? 0 : lh_le32_load(bytes);
 }
 
 static inline uint64_t lh_read_u48(struct lh_reader *reader)
 {
-    return lh_read_le(reader, 6);
+    const uint8_t *bytes = lh_read_bytes(reader, 6);
+    return bytes == NULL ? 0 : lh_le32_load(bytes) | (uint64_t)lh_le16_load(bytes + 4) << 32;
 }
 
 static inline uint64_t lh_read_u64(struct lh_reader *reader)
 {
-    return lh_read_le(reader, 8);
+    const uint8_t *bytes = lh_read_bytes(reader, 8);
+    return bytes == NULL ? 0 : lh_le64_load(bytes);
 }
 
 static inline struct lh_writer lh_writer_of(void *data, size_t room)
@@ -130,22 +190,41 @@ static inline void lh_write_u8(struct lh_writer *writer, uint8_t value)
 
 static inline void lh_write_u16(struct lh_writer *writer, uint16_t value)
 {
-    lh_write_le(writer, value, 2);
+    uint8_t *bytes = lh_write_reserve(writer, 2);
+    if (bytes != NULL)
+        lh_le16_store(bytes, value);
+}
+
+static inline void lh_write_u24(struct lh_writer *writer, uint32_t value)
+{
+    uint8_t *bytes = lh_write_reserve(writer, 3);
+    if (bytes == NULL)
+        return;
+    lh_le16_store(bytes, (uint16_t)value);
+    bytes[2] = (uint8_t)(value >> 16);
 }
 
 static inline void lh_write_u32(struct lh_writer *writer, uint32_t value)
 {
-    lh_write_le(writer, value, 4);
+    uint8_t *bytes = lh_write_reserve(writer, 4);
+    if (bytes != NULL)
+        lh_le32_store(bytes, value);
 }
 
 static inline void lh_write_u48(struct lh_writer *writer, uint64_t value)
 {
-    lh_write_le(writer, value, 6);
+    uint8_t *bytes = lh_write_reserve(writer, 6);
+    if (bytes == NULL)
+        return;
+    lh_le32_store(bytes, (uint32_t)value);
+    lh_le16_store(bytes + 4, (uint16_t)(value >> 32));
 }
 
 static inline void lh_write_u64(struct lh_writer *writer, uint64_t value)
 {
-    lh_write_le(writer, value, 8);
+    uint8_t *bytes = lh_write_reserve(writer, 8);
+    if (bytes != NULL)
+        lh_le64_store(bytes, value);
 }
 
 static inline void lh_write_bytes(struct lh_writer *writer, const void *data, size_t len)

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/bytes.h"
 #include "base/wipe.h"
 #include "crypto/kdf_internal.h"
 
@@ -138,9 +139,8 @@ void lh_lane_keys_fini(struct lh_lane_keys *keys)
 
 static void nonce_of(const struct lh_epoch_key *key, uint64_t pn, uint8_t out_nonce[LH_AEAD_IV_LEN])
 {
-    memcpy(out_nonce, key->iv, LH_AEAD_IV_LEN);
-    for (unsigned i = 0; i < 6; i++)
-        out_nonce[4 + i] ^= (uint8_t)(pn >> (8 * i));
+    memcpy(out_nonce, key->iv, 4);
+    lh_le64_store(out_nonce + 4, lh_le64_load(key->iv + 4) ^ pn); // pn has 48 bits
 }
 
 // Sealing side: makes the next epoch current. On failure nothing has changed.

@@ -38,6 +38,7 @@ struct packet {
     bool is_behind_first; // in its batch
     uint8_t ecn;          // mark of the batch
     bool is_paced;        // the pacer has a quantum for this batch
+    uint64_t window;      // bytes that may still enter flight
 };
 
 // Seals and records the packet whose plaintext is `len` bytes at buffer + LH_PACKET_HEADER.
@@ -66,6 +67,8 @@ static size_t seal(struct packet *packet, uint8_t *buffer, size_t len)
     if (packet->ecn != LH_ECN_NOT_ECT)
         lh_sent_record(&lane->sent, pn)->flags |= LH_SENT_ECT;
     lh_lane_on_sent(lane, ip_bytes, packet->tracked, packet->now);
+    if (packet->tracked)
+        packet->window = lh_sub_sat(packet->window, ip_bytes);
     lane->stats.packets_sent++;
     lane->stats.bytes_sent += total;
     return total;
@@ -348,7 +351,7 @@ static size_t next_packet(struct packet *packet, struct lh_batch *batch, size_t 
     }
     bool data = lh_engine_may_send(packet->transport, lane) &&
                 (lane->free_packets > 0 ||
-                 (packet->is_paced && lane->pacer.credit > 0 && lh_lane_window(lane) >= limit));
+                 (packet->is_paced && lane->pacer.credit > 0 && packet->window >= limit));
     return build(packet, buffer, limit, data);
 }
 
@@ -385,6 +388,7 @@ void lh_transport_send(struct lh_transport *transport,
     transport->now = LH_MAX(transport->now, now);
     struct packet packet = {.transport = transport, .lane = lane, .now = now};
     packet.is_paced = lh_pacer_available(&lane->pacer, now) > 0;
+    packet.window = lh_lane_window(lane);
     batch->path = lane->path.current;
     batch->ecn = LH_ECN_NOT_ECT;
     if (lane->is_udp && !transport->closing && send_path_frame(&packet, batch))

@@ -9,26 +9,24 @@
 
 void lh_packet_header_write(const struct lh_packet_header *header, uint8_t out[LH_PACKET_HEADER])
 {
-    struct lh_writer writer = lh_writer_of(out, LH_PACKET_HEADER);
-    lh_write_u8(&writer, (uint8_t)(LH_PACKET_TYPE << 4 | (header->epoch & 3) << 2));
-    lh_write_u8(&writer, header->lane);
-    lh_write_u32(&writer, header->session_id);
-    lh_write_u48(&writer, header->pn);
-    LH_DASSERT(!writer.bad);
+    LH_DASSERT(header->pn <= LH_PN_MAX);
+    out[0] = (uint8_t)(LH_PACKET_TYPE << 4 | (header->epoch & 3) << 2);
+    out[1] = header->lane;
+    lh_le32_store(out + 2, header->session_id);
+    lh_le32_store(out + 6, (uint32_t)header->pn);
+    lh_le16_store(out + 10, (uint16_t)(header->pn >> 32));
 }
 
 lh_err lh_packet_header_read(const uint8_t *data, size_t len, struct lh_packet_header *out_header)
 {
-    struct lh_reader reader = lh_reader_of(data, len);
     if (len < LH_PACKET_HEADER + LH_PACKET_TAG)
         return LH_E_AUTH;
-    uint8_t first = lh_read_u8(&reader);
-    if (first >> 4 != LH_PACKET_TYPE || (first & 3) != 0)
+    if (data[0] >> 4 != LH_PACKET_TYPE || (data[0] & 3) != 0)
         return LH_E_AUTH;
-    out_header->epoch = first >> 2 & 3;
-    out_header->lane = lh_read_u8(&reader);
-    out_header->session_id = lh_read_u32(&reader);
-    out_header->pn = lh_read_u48(&reader);
+    out_header->epoch = data[0] >> 2 & 3;
+    out_header->lane = data[1];
+    out_header->session_id = lh_le32_load(data + 2);
+    out_header->pn = lh_le32_load(data + 6) | (uint64_t)lh_le16_load(data + 10) << 32;
     return 0;
 }
 
@@ -36,8 +34,8 @@ static bool read_data(struct lh_reader *reader, struct lh_frame *frame)
 {
     struct lh_frame_data *data = &frame->data;
     data->block = lh_read_u32(reader);
-    data->offset = (uint32_t)lh_read_le(reader, 3);
-    data->block_len = (uint32_t)lh_read_le(reader, 3);
+    data->offset = lh_read_u24(reader);
+    data->block_len = lh_read_u24(reader);
     data->len = lh_read_u16(reader);
     data->bytes = lh_read_bytes(reader, data->len);
     return data->len > 0 && (uint64_t)data->offset + data->len <= data->block_len;
@@ -140,8 +138,8 @@ void lh_frame_write_data(struct lh_writer *writer, const struct lh_frame_data *f
     LH_DASSERT(frame->block_len < 1u << 24);
     lh_write_u8(writer, LH_FRAME_DATA);
     lh_write_u32(writer, frame->block);
-    lh_write_le(writer, frame->offset, 3);
-    lh_write_le(writer, frame->block_len, 3);
+    lh_write_u24(writer, frame->offset);
+    lh_write_u24(writer, frame->block_len);
     lh_write_u16(writer, frame->len);
     lh_write_bytes(writer, frame->bytes, frame->len);
 }

@@ -109,8 +109,13 @@ lh_err lh_ranges_add(struct lh_ranges *ranges, uint64_t start, uint64_t end, uin
         *out_added = 0;
         return 0;
     }
-    uint32_t low = first_ending_from(ranges, start);
     struct lh_range *items = items_to_change(ranges);
+    if (ranges->count > 0 && items[ranges->count - 1].end == start) { // in order, as mostly
+        items[ranges->count - 1].end = end;
+        *out_added = end - start;
+        return 0;
+    }
+    uint32_t low = first_ending_from(ranges, start);
     if (low == ranges->count || items[low].start > end) {
         lh_err err = insert_at(ranges, low, (struct lh_range){start, end});
         if (err == 0)
