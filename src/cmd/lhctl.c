@@ -55,7 +55,7 @@ static const struct command commands[] = {
     {"help", "this help", run_help, false},
     {"session", "show one running transfer, or change its rate or policy", lh_session_main, true},
     {"sessions", "list the running transfers", lh_sessions_main, true},
-    {"sshd", "look at the SSH server's configuration (lhctl sshd help)", lh_sshd_main, true},
+    {"sshd", "the SSH server's configuration and host keys (lhctl sshd help)", lh_sshd_main, true},
     {"version", "version", run_version, false},
 };
 

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/cleanup.h"
+#include "base/limits.h"
 #include "base/text.h"
 #include "cmd/sshd_internal.h"
 
@@ -15,6 +16,9 @@ static const struct {
     int (*run)(int argc, char **argv);
 } commands[] = {
     {"check", "look at what decides who can log in and what they can do", lh_sshd_check_main},
+    {"fingerprint", "print the host keys' fingerprints in forms to paste",
+     lh_sshd_fingerprint_main},
+    {"notify", "write the note to users about port and fingerprint", lh_sshd_notify_main},
 };
 
 static void print_help(FILE *out)
@@ -67,4 +71,58 @@ bool lh_sshd_colour(void)
     const char *term = getenv("TERM");
     return isatty(STDOUT_FILENO) == 1 && getenv("NO_COLOR") == NULL && term != NULL &&
            strcmp(term, "dumb") != 0;
+}
+
+int lh_sshd_fail(const char *text)
+{
+    char shown[2 * LH_ERRINFO_TEXT];
+    (void)fprintf(stderr, "lhctl: %s\n", lh_escape(text, strlen(text), shown, sizeof shown));
+    return LH_SSHD_STATUS_FAILED;
+}
+
+// What is wrong with the options as a whole.
+static lh_err check_args(const struct lh_sshd_args *args, size_t operands, struct lh_errinfo *info)
+{
+    if (operands > 0)
+        return lh_fail(info, LH_E_INVALID, 0, "it takes options only");
+    if (*args->root != '/' || *args->config != '/')
+        return lh_fail(info, LH_E_INVALID, 0, "--root and --config want absolute paths");
+    if (args->host != NULL && strpbrk(args->host, " \t\n[],\"'\\") != NULL)
+        return lh_fail(info, LH_E_INVALID, 0, "--host is not the name of a host");
+    return 0;
+}
+
+int lh_sshd_parse(const struct lh_option_table *table,
+                  int argc,
+                  char **argv,
+                  struct lh_sshd_args *args)
+{
+    struct lh_errinfo info = {0};
+    const char **words = calloc((size_t)argc, sizeof *words);
+    struct lh_operands operands = {.words = words};
+
+    *args = (struct lh_sshd_args){.root = "/",
+                                  .config = "/etc/ssh/sshd_config",
+                                  .from = "192.0.2.1",
+                                  .port = LH_SSH_PORT_DEFAULT};
+    if (words == NULL)
+        return lh_sshd_fail("no memory");
+    lh_err err = lh_options_parse(table, argc, argv, args, &operands, &info);
+    free((void *)words);
+    if (err == 0 && args->help) {
+        lh_options_help(table, false, stdout);
+        return 0;
+    }
+    if (err == 0)
+        err = check_args(args, operands.count, &info);
+    if (err != 0) {
+        (void)lh_sshd_fail(info.text);
+        return LH_SSHD_STATUS_USAGE;
+    }
+    if (args->host == NULL) {
+        if (gethostname(args->own_host, sizeof args->own_host - 1) != 0)
+            (void)snprintf(args->own_host, sizeof args->own_host, "SERVER");
+        args->host = args->own_host;
+    }
+    return -1;
 }

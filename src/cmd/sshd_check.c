@@ -65,13 +65,6 @@ static const struct lh_option_table table = {
                 "3 strangers may get in or administrators are locked out, 64 usage, 70 failed.\n",
 };
 
-static int fail(const char *text)
-{
-    char shown[2 * LH_ERRINFO_TEXT];
-    (void)fprintf(stderr, "lhctl: %s\n", lh_escape(text, strlen(text), shown, sizeof shown));
-    return LH_SSHD_STATUS_FAILED;
-}
-
 static int run(const struct lh_sshd_args *args)
 {
     LH_CLEANUP(lh_sshd_report_fini) struct lh_sshd_report report = {0};
@@ -89,7 +82,7 @@ static int run(const struct lh_sshd_args *args)
 
     lh_err err = lh_sshd_check(&check, &report, &info);
     if (err != 0)
-        return fail(*info.text == '\0' ? lh_err_name(err) : info.text);
+        return lh_sshd_fail(*info.text == '\0' ? lh_err_name(err) : info.text);
     if (args->json)
         err = lh_sshd_show_json(&report, stdout);
     else
@@ -98,35 +91,14 @@ static int run(const struct lh_sshd_args *args)
             &(struct lh_sshd_show){.all = args->all, .colour = lh_sshd_colour(), .columns = 80},
             stdout);
     if (err != 0 || fflush(stdout) != 0)
-        return fail("cannot write the findings");
+        return lh_sshd_fail("cannot write the findings");
     return lh_sshd_exit_status(&report);
 }
 
 int lh_sshd_check_main(int argc, char **argv)
 {
-    struct lh_sshd_args args = {.root = "/",
-                                .config = "/etc/ssh/sshd_config",
-                                .from = "192.0.2.1",
-                                .port = LH_SSH_PORT_DEFAULT};
-    struct lh_errinfo info = {0};
-    const char **words = calloc((size_t)argc, sizeof *words);
-    struct lh_operands operands = {.words = words};
+    struct lh_sshd_args args;
 
-    if (words == NULL)
-        return LH_SSHD_STATUS_FAILED;
-    lh_err err = lh_options_parse(&table, argc, argv, &args, &operands, &info);
-    free((void *)words);
-    if (err == 0 && args.help) {
-        lh_options_help(&table, false, stdout);
-        return 0;
-    }
-    if (err == 0 && operands.count > 0)
-        err = lh_fail(&info, LH_E_INVALID, 0, "sshd check takes options only");
-    if (err == 0 && (*args.root != '/' || *args.config != '/'))
-        err = lh_fail(&info, LH_E_INVALID, 0, "--root and --config want absolute paths");
-    if (err != 0) {
-        (void)fail(info.text);
-        return LH_SSHD_STATUS_USAGE;
-    }
-    return run(&args);
+    int status = lh_sshd_parse(&table, argc, argv, &args);
+    return status >= 0 ? status : run(&args);
 }

@@ -28,6 +28,7 @@ struct lh_sshd_args {
     const char *from;
     const char *expected; // fingerprint
     const char *host;     // name of the server, for users
+    char own_host[256];   // this host's name, where none is given
     uint16_t port;
     bool json;
     bool all;
@@ -41,6 +42,16 @@ lh_err lh_sshd_option_name(void *target,
                            const struct lh_option *option,
                            const char *value,
                            struct lh_errinfo *info);
+
+// Fills `args` from the command line. -1: go on; else the exit status (help was shown, or the
+// command line is wrong and that has been said).
+int lh_sshd_parse(const struct lh_option_table *table,
+                  int argc,
+                  char **argv,
+                  struct lh_sshd_args *args);
+
+// Says on standard error what failed and returns LH_SSHD_STATUS_FAILED.
+int lh_sshd_fail(const char *text);
 
 // How findings are shown: text in at most `columns` columns, or one JSON document.
 struct lh_sshd_show {
@@ -58,6 +69,8 @@ int lh_sshd_exit_status(const struct lh_sshd_report *report);
 
 // The commands. argv[0] is the command's name.
 int lh_sshd_check_main(int argc, char **argv);
+int lh_sshd_fingerprint_main(int argc, char **argv);
+int lh_sshd_notify_main(int argc, char **argv);
 
 // Whether standard output is a terminal that shows colours.
 bool lh_sshd_colour(void);

@@ -89,6 +89,7 @@ static lh_err take_fingerprints(struct lh_public_key *key)
     (void)lh_format_hex(digest, LH_SHA1_LEN, key->sha1);
     if (lh_sha256(key->blob, key->blob_len, digest) != 0)
         return LH_E_CRYPTO;
+    (void)lh_format_hex(digest, LH_SHA256_LEN, key->sha256_hex);
     (void)snprintf(key->sha256, sizeof key->sha256, "SHA256:");
     (void)lh_base64_encode(digest, LH_SHA256_LEN, key->sha256 + 7);
     return 0;

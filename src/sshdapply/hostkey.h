@@ -17,8 +17,9 @@ struct lh_public_key {
     uint8_t blob[LH_PUBLIC_BLOB_MAX];
     size_t blob_len;
     char base64[LH_PUBLIC_BLOB_MAX * 4 / 3 + 4];
-    char sha1[41];   // lower-case hexadecimal, as ascp takes it
-    char sha256[52]; // "SHA256:" and base64, as OpenSSH prints it
+    char sha1[41];       // lower-case hexadecimal, as ascp takes it
+    char sha256[52];     // "SHA256:" and base64, as OpenSSH prints it
+    char sha256_hex[65]; // the same digest as DNS has it
 };
 
 // Reads one line: [options] type base64 [comment]. `*out_options` (may be NULL) is the length of

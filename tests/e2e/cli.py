@@ -46,6 +46,8 @@ COMMANDS = {
     "lhctl-sshd": ["lhctl", "sshd"],
     "lhctl-sshd-unknown": ["lhctl", "sshd", "harden\n"],
     "lhctl-sshd-check-help": ["lhctl", "sshd", "check", "--help"],
+    "lhctl-sshd-fingerprint-help": ["lhctl", "sshd", "fingerprint", "--help"],
+    "lhctl-sshd-notify-help": ["lhctl", "sshd", "notify", "--help"],
     "lhctl-sshd-check-operand": ["lhctl", "sshd", "check", "x"],
     "lhctl-sshd-check-relative-root": ["lhctl", "sshd", "check", "--root", "x"],
 }
