@@ -12,7 +12,8 @@ import threading
 import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-SERVER_NAMES = {"lhserver", "sshd", "sshd-session", "sftp-server", "scp", "rsync", "iperf3"}
+SERVER_NAMES = {"lhserver", "sshd", "sshd-session", "sftp-server", "scp", "rsync", "iperf3",
+                "nginx", "uftpd", "udt_copy"}
 TCP_BUFFER = 128 << 20  # generous: TCP is not to be slow for want of memory
 
 
@@ -151,6 +152,18 @@ class ServerWatch(threading.Thread):
         return sum(self.cpu.values()), self.peak
 
 
+def peak_of(pid):
+    """Largest resident memory of a process so far, in bytes. (What wait4 tells begins with our own, before exec.)"""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii") as file:
+            for line in file:
+                if line.startswith("VmHWM"):
+                    return int(line.split()[1]) * 1024
+    except (OSError, ValueError):
+        pass
+    return 0
+
+
 class Run:
     """One measured command: seconds, status, output, processor seconds and peak memory of both sides."""
 
@@ -160,6 +173,7 @@ class Run:
         watch.start()
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             begun = time.monotonic()
+            self.client_peak = 0
             process = subprocess.Popen(link.end_a + command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                                        start_new_session=True, env=environment)
             self.timed_out = False
@@ -167,6 +181,9 @@ class Run:
                 pid, status, usage = os.wait4(process.pid, os.WNOHANG)
                 if pid != 0:
                     break
+                self.client_peak = max(self.client_peak, peak_of(process.pid))
+                if not self.timed_out:
+                    self.on_tick(time.monotonic() - begun)
                 if time.monotonic() - begun > limit and not self.timed_out:
                     self.timed_out = True
                     self.at_limit = time.monotonic() - begun
@@ -181,20 +198,25 @@ class Run:
             self.out = out.read().decode("utf-8", "replace")
             self.err = err.read().decode("utf-8", "replace")
         self.client_cpu = usage.ru_utime + usage.ru_stime
-        self.client_peak = usage.ru_maxrss * 1024
         self.server_cpu, self.server_peak = watch.finish()
+
+    def on_tick(self, elapsed):
+        """Called often while the command runs."""
 
     def on_limit(self):
         """Called when time is up, before the command is killed."""
 
+    def json_lines(self):
+        found = []
+        for line in self.out.splitlines():
+            try:
+                found.append(json.loads(line))
+            except ValueError:
+                pass
+        return found
+
     def last_json(self):
-        for line in reversed(self.out.splitlines()):
-            if line.startswith("{"):
-                try:
-                    return json.loads(line)
-                except ValueError:
-                    return {}
-        return {}
+        return (self.json_lines() or [{}])[-1]
 
 
 def tree_bytes(path):

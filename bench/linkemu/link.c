@@ -90,6 +90,16 @@ static bool is_out(const struct lh_emu_link *link, lh_ns now)
     return params->down;
 }
 
+// 1, 1.5, 2, 3, 4, 6, 8... us begin a step.
+static unsigned wait_step(uint64_t us)
+{
+    if (us == 0)
+        return 0;
+    unsigned octave = 63 - (unsigned)__builtin_clzll(us);
+    unsigned half = octave > 0 ? (unsigned)(us >> (octave - 1)) & 1 : 0;
+    return LH_MIN(1 + 2 * octave + half, LH_EMU_WAITS - 1u);
+}
+
 // Takes the packet into the bottleneck; false when the queue is full.
 static bool enter_bottleneck(struct lh_emu_link *link, uint32_t len, lh_ns now)
 {
@@ -107,6 +117,7 @@ static bool enter_bottleneck(struct lh_emu_link *link, uint32_t len, lh_ns now)
     if (backlog > 0 && backlog + len > link->queue_limit)
         return false;
     link->queue_peak = LH_MAX(link->queue_peak, backlog + len);
+    link->waits[wait_step((link->free_at - now) / LH_US)]++;
     // Fixed point with 32 bits below the nanosecond: at 100 Gbit/s a packet takes 120 ns.
     unsigned __int128 sending = ((unsigned __int128)len * 8 * LH_SECOND << 32) / rate;
     sending += link->free_frac;

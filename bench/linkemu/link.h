@@ -41,6 +41,8 @@ struct lh_emu_params {
     struct lh_emu_outage outages[LH_EMU_OUTAGES];
 };
 
+#define LH_EMU_WAITS 48 // up to 2^23.5 us
+
 enum lh_emu_fate {
     LH_EMU_DELIVER,
     LH_EMU_DROP_OUTAGE,
@@ -72,6 +74,8 @@ struct lh_emu_link {
     uint64_t index;      // packets that entered the bottleneck
     bool in_burst;       // Gilbert-Elliott state
     uint64_t queue_peak; // largest backlog in bytes
+    // Packets by how long they waited in the queue: [0] less than 1 us, then two steps an octave.
+    uint64_t waits[LH_EMU_WAITS];
 };
 
 // `round_trip` is the delay of both directions together, for queues in BDP.

@@ -70,7 +70,10 @@ static void write_path(FILE *out,
     fprintf(out, "    \"queue_peak_bytes\": %llu, \"frames_in\": %llu, \"frames_out\": %llu,\n",
             (unsigned long long)path->link.queue_peak, (unsigned long long)path->frames_in,
             (unsigned long long)path->frames_out);
-    fprintf(out, "    \"lateness_us\": {\"p50\": %.1f, \"p99\": %.1f, \"max\": %.1f}\n  },\n",
+    fprintf(out, "    \"queue_waits\": [");
+    for (size_t i = 0; i < LH_EMU_WAITS; i++)
+        fprintf(out, "%s%llu", i > 0 ? "," : "", (unsigned long long)path->link.waits[i]);
+    fprintf(out, "],\n    \"lateness_us\": {\"p50\": %.1f, \"p99\": %.1f, \"max\": %.1f}\n  },\n",
             (double)lh_emu_histogram_at(&path->late, 500) / 1000,
             (double)lh_emu_histogram_at(&path->late, 990) / 1000, (double)path->late.max / 1000);
 }

@@ -152,6 +152,7 @@ static void sample_received(const struct lh_transport *transport, const struct l
         .socket_drops = lane->reporter.socket_drops,
         .marked = lane->reporter.ce,
         .memory = lh_block_rx_memory(&transport->block_rx),
+        .content_again = transport->block_rx.duplicate_bytes,
     };
     lh_engine_trace_event(transport, LH_EVENT_received, &event);
 }
