@@ -15,7 +15,7 @@ import time
 from rig import TOP, Run, tree_bytes
 
 
-UFTP_REGISTERS = 5  # seconds, about
+UFTP_REGISTERS = 3  # seconds at most, and 30 round trips
 
 
 class Outcome:
@@ -153,8 +153,8 @@ def uftp(bench, link, seconds, arguments):
     try:
         time.sleep(0.5)
         outcome = copied(bench, link, ["uftp", "-q", "-I", "wan0", "-M", link.address, "-P", link.address, "-Y", "none",
-                                       "-b", "1440", "-B", str(8 << 20), *arguments, bench.source],
-                         seconds + UFTP_REGISTERS, folder)
+                                       "-r", f"{1.2 * bench.rtt + 0.02:.3f}", "-b", "1440", "-B", str(8 << 20), *arguments, bench.source],
+                         seconds + UFTP_REGISTERS + 30 * bench.rtt, folder)
     finally:
         end(server)
     # It registers its receivers for some seconds first, which is not held against it.

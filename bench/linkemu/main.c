@@ -21,7 +21,8 @@
 // anything, is worth nothing.
 //
 // DIR holds what scripts need: ns-a and ns-b (for nsenter --net=DIR/ns-a), control (a FIFO that
-// takes "ab|ba|both SPEC", "stats [FILE]" and "quit" by the line), stats.json, and at last ready.
+// takes "ab|ba|both SPEC", "stats [FILE]", "on-time" (forget lateness) and "quit" by the line),
+// stats.json, and at last ready.
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -307,6 +308,13 @@ static void write_stats(struct emulator *emulator, const char *where)
         fprintf(stderr, "linkemu: %s\n", info.text);
 }
 
+// What was late so far is forgotten: one long measurement does not spoil the next one's figures.
+static void forget_lateness(struct emulator *emulator)
+{
+    for (size_t i = 0; i < 2; i++)
+        emulator->paths[i].late = (struct lh_emu_histogram){.total = 0};
+}
+
 static void obey(struct emulator *emulator, char *line)
 {
     struct lh_errinfo info = {0};
@@ -319,6 +327,8 @@ static void obey(struct emulator *emulator, char *line)
         emulator->quit = true;
     else if (strcmp(line, "stats") == 0)
         write_stats(emulator, argument);
+    else if (strcmp(line, "on-time") == 0)
+        forget_lateness(emulator);
     else if (argument != NULL && strcmp(line, "both") == 0)
         err = apply_spec(&params[0], &params[1], argument, &info);
     else if (argument != NULL && strcmp(line, "ab") == 0)
