@@ -90,6 +90,8 @@ struct lh_cc_type {
     uint64_t (*cwnd)(const void *state);            // bytes, at least 4 packets
     const char *(*phase)(const void *state);        // for traces: "startup", "cruise", ...
     void (*view)(const void *state, struct lh_cc_view *out_view); // NULL: it thinks nothing
+    // It stands back from other traffic on purpose: being slow is no sign of a crippled path.
+    bool yields;
     // Right after init: goes on from there instead of finding out anew. NULL: needs nothing.
     void (*go_on)(void *state, const struct lh_cc_known *known, lh_ns now);
 };

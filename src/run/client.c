@@ -33,8 +33,9 @@
 #include "sys/clock.h"
 #include "sys/harden.h"
 
-#define BACKOFF_FIRST LH_SECOND
-#define BACKOFF_MAX   (60 * LH_SECOND)
+#define BACKOFF_FIRST   LH_SECOND
+#define UDP_LOSSES_TOLD 3
+#define BACKOFF_MAX     (60 * LH_SECOND)
 
 struct client {
     const struct lhcp_options *options;
@@ -63,7 +64,9 @@ struct client {
     lh_ns reported_at;
     lh_ns progress_at;               // when bytes last arrived, for --retry-timeout
     uint64_t most_files, most_bytes; // done in any session so far
-    bool is_udp_lost_told;
+    bool is_detour_told;
+    bool is_udp_silent;  // and the person knows
+    unsigned udp_losses; // told; after UDP_LOSSES_TOLD of them no more is said
 };
 
 // --- Reporting ---
@@ -105,21 +108,36 @@ static enum lhcp_phase session_phase(const struct lhcp_status *status)
 }
 
 // UDP that carried data and fell silent: what goes on is slower, and somebody may want to know why.
-static void tell_udp_lost(struct client *client, lh_ns now)
+static void tell_udp(struct client *client, lh_ns now)
 {
     const struct lh_session *session = &client->session;
+    uint8_t lane = lh_session_data_lane(session);
 
-    if (client->is_udp_lost_told || !session->was_udp_up || session->is_closing ||
-        lh_session_data_lane(session) == LH_LANE_UDP ||
-        now < session->udp_missed_since + LH_UDP_GIVE_UP)
+    if (client->is_udp_silent && lane == LH_LANE_UDP) {
+        client->is_udp_silent = false;
+        report_notice(client, "UDP answers again; data goes over UDP");
+    } else if (!client->is_udp_silent && client->udp_losses < UDP_LOSSES_TOLD &&
+               session->was_udp_up && !session->is_closing && lane == LH_LANE_SSH &&
+               now >= session->udp_missed_since + LH_UDP_GIVE_UP) {
+        client->is_udp_silent = true;
+        client->udp_losses++;
+        report_notice(client, "UDP fell silent; data goes over SSH until UDP answers again");
+    }
+}
+
+// UDP gets through, and next to nothing by it.
+static void tell_detour(struct client *client)
+{
+    if (client->is_detour_told || !client->session.was_detoured)
         return;
-    client->is_udp_lost_told = true;
-    report_notice(client, "UDP fell silent; data goes over SSH until UDP answers again");
+    client->is_detour_told = true;
+    report_notice(client, "UDP is held back on the way here; data goes over SSH as well");
 }
 
 static void report_session(struct client *client, lh_ns now)
 {
-    tell_udp_lost(client, now);
+    tell_udp(client, now);
+    tell_detour(client);
     lh_meter_read(&client->meter, &client->session, client->options->direction == LHCP_SEND, now,
                   &client->result->status);
     report_status(client, session_phase(&client->result->status), now);
@@ -397,7 +415,11 @@ static void note_udp(struct client *client)
 
     if (!client->session.was_udp_up && result->status.bytes_udp == 0)
         result->cipher[0] = '\0';
-    if (client->is_udp_lost_told) {
+    if (client->is_detour_told) {
+        (void)snprintf(result->udp_note, sizeof result->udp_note,
+                       "UDP was held back on the way; have UDP/%u let through at full speed",
+                       client->options->udp_port);
+    } else if (client->udp_losses > 0) {
         (void)snprintf(result->udp_note, sizeof result->udp_note,
                        "UDP fell silent for a while during the transfer");
     } else if (client->session.was_udp_up) {

@@ -399,6 +399,10 @@ static void size_pipe(struct lh_session *session, lh_ns now)
 
     if (session->has_udp && lh_transport_lane_state(session->transport, LH_LANE_UDP) != LH_LANE_UP)
         udp_may_come = now < session->udp_missed_since + LH_UDP_GIVE_UP;
+    if (lh_transport_is_detoured(session->transport)) {
+        session->was_detoured = true;
+        udp_may_come = false;
+    }
     lh_transport_set_inflight_max(session->transport, LH_LANE_SSH,
                                   udp_may_come ? LH_SSH_PIPE_EARLY : 0);
 }

@@ -82,6 +82,7 @@ struct lh_session {
     struct lh_udp_lane udp;
     bool has_udp;
     bool was_udp_up;        // data crossed UDP at some time
+    bool was_detoured;      // UDP was so slow at some time that SSH carried data, too
     lh_ns udp_missed_since; // began, or the UDP lane's last change of state
     struct lh_ioq *ioq;
     struct lh_channel channel;

@@ -417,4 +417,5 @@ void lh_transport_send(struct lh_transport *transport,
         lh_sent_record(&lane->sent, lane->sent.next - 1)->flags |= LH_SENT_LAST;
     note_limits(transport, lane, now);
     lh_engine_notify(transport);
+    lh_detour_on_work(&transport->detour, lh_block_tx_has_data(&transport->block_tx), now);
 }

@@ -7,7 +7,8 @@
 // it belongs to. Any lane that is up may carry anything; the rules of which one does are the
 // lh_engine_ predicates:
 //   blocks   on every UDP lane that is up. On the SSH lane only while no UDP lane is up, and not
-//            before UDP had max(3 RTT, LH_UDP_PROBE_MIN) to prove itself
+//            before UDP had max(3 RTT, LH_UDP_PROBE_MIN) to prove itself; or where UDP is crippled
+//            (detour.h)
 //   stream   on UDP lanes that are up, else on the SSH lane at once
 // Time enters with recv, send and on_deadline; calls without `now` use the newest one for timers.
 #include <stdlib.h>
@@ -65,6 +66,7 @@ lh_err lh_transport_new(const struct lh_transport_config *config,
     transport->now = transport->last_received = now;
     transport->forgery_limit =
         config->forgery_limit != 0 ? config->forgery_limit : config->aead->forgery_limit;
+    lh_detour_init(&transport->detour);
     lh_stream_tx_init(&transport->stream_tx);
     lh_stream_rx_init(&transport->stream_rx);
     err = lh_random_init(&transport->random, config->seed);
@@ -170,7 +172,7 @@ bool lh_engine_carries_blocks(const struct lh_transport *transport, const struct
 {
     if (lane->state != LH_LANE_UP)
         return false;
-    if (lane->is_udp)
+    if (lane->is_udp || lh_detour_is_open(&transport->detour))
         return true;
     return !any_udp(transport, true) &&
            (!any_udp(transport, false) || transport->now >= ssh_blocks_at(transport));
@@ -473,6 +475,36 @@ static lh_ns closing_deadline(const struct lh_transport *transport)
     return at;
 }
 
+static bool has_both_ways(const struct lh_transport *transport)
+{
+    return lh_engine_lane(transport, LH_LANE_SSH) != NULL && any_udp(transport, false);
+}
+
+// Compares what UDP and SSH deliver.
+static void tick_detour(struct lh_transport *transport, lh_ns now)
+{
+    const struct lh_lane *ssh = lh_engine_lane(transport, LH_LANE_SSH);
+    uint64_t udp = 0, target = 0;
+    bool yields = false;
+    for (uint8_t i = LH_LANE_SSH + 1; i < LH_LANES_MAX; i++) {
+        const struct lh_lane *lane = lh_engine_lane(transport, i);
+        if (lane == NULL)
+            continue;
+        udp += lane->peer_bytes;
+        target += lane->config.limits.rate_target;
+        yields |= lane->config.cc->yields;
+    }
+    if (ssh == NULL || yields)
+        lh_detour_on_work(&transport->detour, false, now);
+    else
+        (void)lh_detour_on_tick(&transport->detour, udp, ssh->peer_bytes, target, now);
+}
+
+bool lh_transport_is_detoured(const struct lh_transport *transport)
+{
+    return transport->detour.state == LH_DETOUR_ON && has_both_ways(transport);
+}
+
 lh_ns lh_transport_next_deadline(const struct lh_transport *transport)
 {
     if (transport->closed)
@@ -489,10 +521,11 @@ lh_ns lh_transport_next_deadline(const struct lh_transport *transport)
         at = lh_ns_min(at, blocked_probe_at(transport, lane));
         at = lh_ns_min(at, keepalive_at(lane));
     }
-    const struct lh_lane *ssh = lh_engine_lane(transport, LH_LANE_SSH);
-    if (ssh != NULL && any_udp(transport, false) && transport->now < ssh_blocks_at(transport))
+    if (!has_both_ways(transport))
+        return at;
+    if (transport->now < ssh_blocks_at(transport))
         at = lh_ns_min(at, ssh_blocks_at(transport));
-    return at;
+    return lh_ns_min(at, transport->detour.tick_at);
 }
 
 static lh_err lane_deadlines(struct lh_transport *transport, struct lh_lane *lane, lh_ns now)
@@ -530,6 +563,8 @@ void lh_transport_on_deadline(struct lh_transport *transport, lh_ns now)
         if (lane != NULL)
             lh_engine_check(transport, lane_deadlines(transport, lane, now));
     }
+    if (transport->detour.tick_at <= now && has_both_ways(transport))
+        tick_detour(transport, now);
     lh_engine_check(transport, transport->random.err);
     if (now >= transport->last_received + LH_IDLE_TIMEOUT)
         lh_engine_finish(transport, LH_E_TIMEOUT, NULL, 0);

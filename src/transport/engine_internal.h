@@ -7,6 +7,7 @@
 
 #include "transport/block_rx.h"
 #include "transport/block_tx.h"
+#include "transport/detour.h"
 #include "transport/lane.h"
 #include "transport/stream.h"
 #include "transport/transport.h"
@@ -17,6 +18,7 @@ struct lh_transport {
     struct lh_lane *lanes[LH_LANES_MAX];
     struct lh_block_tx block_tx;
     struct lh_block_rx block_rx;
+    struct lh_detour detour;
     struct lh_stream_tx stream_tx;
     struct lh_stream_rx stream_rx;
 

@@ -23,7 +23,7 @@
 #define LH_PROBE_PINGS        16 // remembered
 #define LH_PROBE_PONGS        8  // echoes owed at most; more are dropped
 #define LH_PROBE_INTERVAL_MIN (50 * LH_MS)
-#define LH_PROBE_INTERVAL_MAX (2 * LH_SECOND)
+#define LH_PROBE_INTERVAL_MAX LH_SECOND
 #define LH_PROBE_SEARCH_TRIES 3
 #define LH_PROBE_SEARCH_STEP  16 // the search ends within so many bytes
 #define LH_PROBE_SEARCH_AGAIN (600 * LH_SECOND)

@@ -218,6 +218,8 @@ lh_err lh_transport_stream_write(struct lh_transport *transport,
                                  const void *data,
                                  size_t len) LH_MUST_CHECK;
 void lh_transport_stream_consumed(struct lh_transport *transport, size_t len);
+// True where blocks go over SSH as well although UDP is up, because UDP is crippled.
+bool lh_transport_is_detoured(const struct lh_transport *transport);
 // True when every byte of stream and blocks handed over has been acknowledged.
 bool lh_transport_is_flushed(const struct lh_transport *transport);
 

@@ -128,6 +128,19 @@ const struct sim_scenario sim_scenarios[] = {
         .udp_permille = 300,
     },
     {
+        .name = "udp_crippled",
+        .what =
+            "UDP gets through, policed to 0.2 Mbit/s; SSH would do 50: it carries the data, too",
+        .is_quick = true,
+        .up = {.rate = MBIT / 5, .delay = 25 * LH_MS, .queue_bytes = 10000},
+        .down = PATH(100, 50),
+        .pipe = SSH(50, 50),
+        .client = {.blocks = 60, .block_min = 100 * KIB, .block_max = MIB, .stream_bytes = 20000},
+        .server = {.stream_bytes = 20000},
+        .give_up_udp_at = 9 * LH_SECOND,
+        .time_limit = 40 * LH_SECOND,
+    },
+    {
         .name = "mtu_hole",
         .what = "datagrams above 1,328 bytes vanish without a word",
         .is_quick = true,

@@ -405,7 +405,7 @@ static void unanswered_probes_slow_down(void **state)
             lh_probe_sent(&probe, &random, false, LH_MS, now);
         now = lh_probe_deadline(&probe);
     }
-    assert_true(sent > 40 && sent < 100);
+    assert_true(sent > 80 && sent < 160);
     lh_random_fini(&random);
 }
 
