@@ -13,7 +13,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "cmd/attacks_args.h"
+#include "cmd/attacks_again.h"
 #include "sys/clock.h"
 #include "watch/feed.h"
 #include "watchio/journalctl.h"
@@ -34,12 +34,6 @@ struct run {
     struct lh_attacks attacks;
     char host[256];
 };
-
-static lh_err feed_line(void *context, struct lh_span line, uint64_t number)
-{
-    (void)lh_feed_line(context, line, number);
-    return 0;
-}
 
 // The journal where it is to be had; else the logs under their usual names.
 static lh_err find_inputs(struct run *run, struct lh_errinfo *info)
@@ -63,25 +57,6 @@ static lh_err find_inputs(struct run *run, struct lh_errinfo *info)
     }
     lh_logs_sort(&run->logs);
     return 0;
-}
-
-static lh_err read_inputs(struct run *run, struct lh_errinfo *info)
-{
-    struct lh_line_sink sink = {feed_line, run->feed};
-    struct lh_watch_zone zone = lh_logs_zone(run->args.now);
-    lh_err err = 0;
-
-    for (size_t i = 0; i < run->logs.count && err == 0; i++) {
-        zone.latest = run->logs.items[i].changed;
-        lh_feed_begin(run->feed, &zone, (uint32_t)i);
-        err = lh_log_read(run->logs.items[i].path, &sink, info);
-    }
-    if (err == 0 && run->args.journal) {
-        zone.latest = run->args.now;
-        lh_feed_begin(run->feed, &zone, (uint32_t)run->logs.count);
-        err = lh_journalctl_read(run->args.since, &sink, info);
-    }
-    return err;
 }
 
 static void apply_guards(struct run *run)
@@ -126,15 +101,24 @@ static lh_err write_report(struct run *run, struct lh_errinfo *info)
     FILE *out = args->output == NULL ? stdout : fopen(args->output, "we");
     if (out == NULL)
         return lh_fail_errno(info, errno, 0, "cannot write %s", args->output);
-    if (args->json)
+    lh_err err = 0;
+    if (args->abuse != NULL)
+        err = lh_attacks_abuse(&run->attacks, args, out, info);
+    else if (args->block != LH_BLOCK_NONE)
+        lh_attacks_block(&run->attacks, args, out);
+    else if (args->json)
         lh_attacks_json(&run->attacks, out);
     else if (args->csv)
         lh_attacks_csv(&run->attacks, out);
+    else if (args->html)
+        lh_attacks_html(&run->attacks, out);
     else
         lh_attacks_text(&run->attacks, out);
     bool failed = fflush(out) != 0 || ferror(out) != 0;
     if (out != stdout)
         failed |= fclose(out) != 0;
+    if (err != 0)
+        return err;
     return failed ? lh_fail_errno(info, errno, 0, "cannot write %s",
                                   args->output != NULL ? args->output : "the report")
                   : 0;
@@ -153,9 +137,11 @@ static lh_err run_all(struct run *run, struct lh_errinfo *info)
     run->feed->until = run->args.until;
     err = find_inputs(run, info);
     if (err == 0)
-        err = read_inputs(run, info);
+        err = lh_attacks_read(&run->args, &run->logs, run->feed, info);
     if (err == 0)
         err = judge(run, info);
+    if (err == 0 && run->args.evidence != NULL)
+        err = lh_attacks_evidence(&run->attacks, &run->args, info);
     return err != 0 ? err : write_report(run, info);
 }
 

@@ -93,6 +93,26 @@ static const struct lh_option options[] = {
     {0, "json", NULL, LH_OPTION_SHOWN, lh_option_flag, FIELD(json),
      .help = "JSON, one object a line"},
     {0, "csv", NULL, LH_OPTION_SHOWN, lh_option_flag, FIELD(csv), .help = "CSV"},
+    {0, "html", NULL, LH_OPTION_SHOWN, lh_option_flag, FIELD(html),
+     .help = "one page for a browser, with a picture"},
+    {0, "block", "HOW", LH_OPTION_SHOWN, lh_option_choice, FIELD(block), .choices = blocks,
+     .help = "print text for nft, fail2ban, crowdsec or penalties"},
+    {0, "block-hours", "N", LH_OPTION_SHOWN, set_number, FIELD(block_hours), .low = 1, .high = 8760,
+     .help = "how long they are shut out: 24"},
+    {0, "abuse", "ADDR", LH_OPTION_SHOWN, lh_option_text, FIELD(abuse),
+     .help = "print a report on ADDR to its network, as mail"},
+    {0, "xarf", NULL, LH_OPTION_SHOWN, lh_option_flag, FIELD(xarf),
+     .help = "with --abuse: as X-ARF"},
+    {0, "from", "MAIL", LH_OPTION_SHOWN, lh_option_text, FIELD(from),
+     .help = "who reports, for --abuse and --evidence"},
+    {0, "lookup", NULL, LH_OPTION_SHOWN, lh_option_flag, FIELD(lookup),
+     .help = "with --abuse: ask DNS whom to write to"},
+    {0, "mask", NULL, LH_OPTION_SHOWN, lh_option_flag, FIELD(mask),
+     .help = "leave this machine's addresses and name out of reports"},
+    {0, "evidence", "DIR", LH_OPTION_SHOWN, lh_option_text, FIELD(evidence),
+     .help = "write all reports and the log's lines to a new DIR"},
+    {0, "port", "N", LH_OPTION_SHOWN, lh_option_port, FIELD(port),
+     .help = "sshd's port, for what is printed: 33001"},
     {0, "all", NULL, LH_OPTION_SHOWN, lh_option_flag, FIELD(all),
      .help = "every source, not only the first 20"},
     {0, "harmless", NULL, LH_OPTION_SHOWN, lh_option_flag, FIELD(harmless),
@@ -122,14 +142,22 @@ void lh_attacks_args_help(FILE *out)
 
 static lh_err check(const struct lh_attacks_args *args, struct lh_errinfo *info)
 {
-    (void)set_number;
-    (void)blocks;
     if (args->json + args->csv + args->html > 1)
         return lh_fail(info, LH_E_INVALID, 8, "--json, --csv and --html: choose one");
     if (args->journal && args->file_count > 0)
         return lh_fail(info, LH_E_INVALID, 8,
                        "the journal and log files hold the same messages, which would count twice: "
                        "choose one");
+    if (args->abuse != NULL && (args->from == NULL || strchr(args->from, '@') == NULL))
+        return lh_fail(info, LH_E_INVALID, 8,
+                       "--abuse needs to know who reports: --from=you@example.org");
+    if (args->abuse == NULL && (args->xarf || args->lookup))
+        return lh_fail(info, LH_E_INVALID, 8, "--xarf and --lookup go with --abuse");
+    if ((args->abuse != NULL) + (args->block != LH_BLOCK_NONE) +
+            (args->json || args->csv || args->html) >
+        1)
+        return lh_fail(info, LH_E_INVALID, 8,
+                       "--abuse, --block and the forms of the report: choose one");
     if (args->since != 0 && args->until != 0 && args->since > args->until)
         return lh_fail(info, LH_E_INVALID, 8, "--since is later than --until");
     return 0;

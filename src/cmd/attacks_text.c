@@ -23,7 +23,23 @@ static char *time_text(int64_t time, char out[LH_CIVIL_TEXT])
     return out;
 }
 
-// "3 d 4 h", "12 min", "8 s".
+// With seconds; of the same day as `before` only the clock.
+static char *clock_text(int64_t time, char out[LH_CIVIL_TEXT])
+{
+    lh_civil_format(time, out);
+    out[10] = ' ';
+    out[19] = '\0';
+    return out;
+}
+
+static const char *later_text(int64_t before, int64_t time, char out[LH_CIVIL_TEXT])
+{
+    bool same_day = before / LH_WATCH_DAY == time / LH_WATCH_DAY;
+    clock_text(time, out);
+    return same_day ? out + 11 : out;
+}
+
+// "3 d", "12 min", "8 s".
 static char *span_text(int64_t seconds, char *out, size_t room)
 {
     if (seconds >= 2 * LH_WATCH_DAY)
@@ -120,29 +136,33 @@ static void print_facts(const struct lh_verdict *v, FILE *out)
 {
     static const struct {
         enum lh_watch_count count;
-        const char *words;
+        const char *one;
+        const char *more;
     } facts[] = {
-        {LH_COUNT_PENALTY_DROPS, "shut out by penalties"},
-        {LH_COUNT_DROPS, "dropped by MaxStartups"},
-        {LH_COUNT_TIMEOUTS, "logins never finished"},
-        {LH_COUNT_NOISE, "not the SSH protocol"},
-        {LH_COUNT_NEGOTIATE, "no common algorithm"},
-        {LH_COUNT_BARE, "connected and left"},
-        {LH_COUNT_CRASHES, "crashes"},
-        {LH_COUNT_SUCCESSES, "logins"},
+        {LH_COUNT_PENALTY_DROPS, "shut out by a penalty", "shut out by penalties"},
+        {LH_COUNT_DROPS, "dropped by MaxStartups", "dropped by MaxStartups"},
+        {LH_COUNT_PENALTIES, "penalty", "penalties"},
+        {LH_COUNT_TIMEOUTS, "login never finished", "logins never finished"},
+        {LH_COUNT_NOISE, "not the SSH protocol", "not the SSH protocol"},
+        {LH_COUNT_NEGOTIATE, "no common algorithm", "no common algorithm"},
+        {LH_COUNT_BARE, "connected and left", "connected and left"},
+        {LH_COUNT_CRASHES, "crash", "crashes"},
+        {LH_COUNT_SUCCESSES, "login", "logins"},
     };
     const struct lh_source *s = v->source;
     char text[96];
     struct flow flow;
 
-    (void)snprintf(text, sizeof text, "%" PRIu32 " connections", s->counts[LH_COUNT_CONNECTIONS]);
+    (void)snprintf(text, sizeof text, "%" PRIu32 " connection%s", s->counts[LH_COUNT_CONNECTIONS],
+                   s->counts[LH_COUNT_CONNECTIONS] == 1 ? "" : "s");
     flow_begin(&flow, out, text);
     flow.first = false;
     for (size_t i = 0; i < LH_ARRAY_LEN(facts); i++) {
         if (s->counts[facts[i].count] == 0)
             continue;
-        (void)snprintf(text, sizeof text, "%" PRIu32 " %s", s->counts[facts[i].count],
-                       facts[i].words);
+        uint32_t number = s->counts[facts[i].count];
+        (void)snprintf(text, sizeof text, "%" PRIu32 " %s", number,
+                       number == 1 ? facts[i].one : facts[i].more);
         flow_put(&flow, text);
     }
     if (s->port_steps >= 5 && 4 * s->port_near >= 3 * s->port_steps)
@@ -152,19 +172,29 @@ static void print_facts(const struct lh_verdict *v, FILE *out)
     flow_end(&flow);
 }
 
+// The first two and the last two lines, those of one file under its name.
 static void print_evidence(const struct lh_attacks *a, const struct lh_source *s, FILE *out)
 {
     char text[LH_ATTACKS_PLACE_TEXT];
+    struct lh_place places[4];
+    unsigned half = LH_WATCH_EVIDENCE_MAX / 2;
+    unsigned count = 0;
     struct flow flow;
-    unsigned shown = 0;
 
+    for (unsigned i = 0; i < half && s->evidence[i].line != 0 && count < 2; i++)
+        places[count++] = s->evidence[i];
+    for (unsigned i = half - 2; i < half; i++) {
+        const struct lh_place *place = &s->evidence[half + (s->evidence_at + i) % half];
+        if (place->line != 0)
+            places[count++] = *place;
+    }
     flow_begin(&flow, out, "see ");
-    for (unsigned i = 0; i < LH_WATCH_EVIDENCE_MAX && shown < 4; i++) {
-        unsigned at = i < 2 ? i : LH_WATCH_EVIDENCE_MAX - i + 1;
-        if (at >= LH_WATCH_EVIDENCE_MAX || s->evidence[at].line == 0)
-            continue;
-        flow_put(&flow, lh_attacks_place(a, &s->evidence[at], false, text));
-        shown++;
+    for (unsigned i = 0; i < count; i++) {
+        if (i > 0 && places[i].file == places[i - 1].file && places[i].file < a->logs->count)
+            (void)snprintf(text, sizeof text, "%" PRIu64, places[i].line);
+        else
+            lh_attacks_place(a, &places[i], false, text);
+        flow_put(&flow, text);
     }
     flow_end(&flow);
 }
@@ -179,8 +209,9 @@ static void print_source(const struct lh_attacks *a, const struct lh_verdict *v,
 
     (void)fprintf(out, "%7" PRIu32 "  %-40s %s, %u %%\n", v->tries, lh_verdict_subject(v, subject),
                   lh_attack_name(v->kind), v->confidence);
-    (void)fprintf(out, "%*s%s to %s (%s)\n", INDENT, "", time_text(v->first, first),
-                  time_text(v->last, last), span_text(v->last - v->first, span, sizeof span));
+    (void)fprintf(out, "%*s%s to %s UTC (%s)\n", INDENT, "", clock_text(v->first, first),
+                  later_text(v->first, v->last, last),
+                  span_text(v->last - v->first, span, sizeof span));
     if ((v->kinds & (v->kinds - 1)) != 0)
         (void)fprintf(out, "%*s%s\n", INDENT, "", lh_verdict_kinds(v, kinds, sizeof kinds));
     print_names(v, out);

@@ -28,7 +28,7 @@ EXPECTED = {
     "max-tries": {"burst", "steady", "penalty"},
     "persistent": {"burst", "penalty"},
     "scan": {"scan"},
-    "stall": {"stall"},
+    "stall": {"stall", "penalty"},
     "flood": {"flood"},
     "breach": {"breach"},
     "slow": {"slow"},
