@@ -14,6 +14,8 @@
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "cmd/attacks_again.h"
+#include "cmd/attacks_connections.h"
+#include "cmd/attacks_follow.h"
 #include "sys/clock.h"
 #include "watch/feed.h"
 #include "watchio/journalctl.h"
@@ -32,6 +34,7 @@ struct run {
     struct lh_feed *feed;
     struct lh_judgement judgement;
     struct lh_attacks attacks;
+    struct lh_connections connections;
     char host[256];
 };
 
@@ -114,6 +117,10 @@ static lh_err write_report(struct run *run, struct lh_errinfo *info)
         lh_attacks_html(&run->attacks, out);
     else
         lh_attacks_text(&run->attacks, out);
+    if (args->connections && args->json)
+        lh_connections_json(&run->attacks, &run->connections, out);
+    else if (args->connections)
+        lh_connections_text(&run->attacks, &run->connections, out);
     bool failed = fflush(out) != 0 || ferror(out) != 0;
     if (out != stdout)
         failed |= fclose(out) != 0;
@@ -136,10 +143,16 @@ static lh_err run_all(struct run *run, struct lh_errinfo *info)
     run->feed->since = run->args.since;
     run->feed->until = run->args.until;
     err = find_inputs(run, info);
+    if (err == 0 && run->args.follow) {
+        lh_guards_add_host(&run->args.guards);
+        return lh_attacks_follow(&run->args, &run->logs, run->feed, run->host, info);
+    }
     if (err == 0)
         err = lh_attacks_read(&run->args, &run->logs, run->feed, info);
     if (err == 0)
         err = judge(run, info);
+    if (err == 0 && run->args.connections)
+        err = lh_connections_look(&run->args, &run->connections, info);
     if (err == 0 && run->args.evidence != NULL)
         err = lh_attacks_evidence(&run->attacks, &run->args, info);
     return err != 0 ? err : write_report(run, info);
@@ -179,6 +192,7 @@ int lh_attacks_main(int argc, char **argv)
         err = run_all(run, &info);
         status = err != 0 ? complain(&info, STATUS_FAILED) : status_of(run);
     }
+    lh_connections_fini(&run->connections);
     lh_judgement_fini(&run->judgement);
     lh_watch_fini(&run->watch);
     lh_logs_fini(&run->logs);

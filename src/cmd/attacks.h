@@ -49,6 +49,8 @@ char *lh_attacks_place(const struct lh_attacks *attacks,
                        char out[LH_ATTACKS_PLACE_TEXT]);
 // A JSON string with quotes. Any bytes; what is not UTF-8 is escaped as lh_escape does.
 void lh_json_text(const char *text, size_t len, FILE *out);
+// One verdict as a line of JSON.
+void lh_verdict_json(const struct lh_attacks *attacks, const struct lh_verdict *verdict, FILE *out);
 // A reason why the verdict's source is not blocked, or NULL.
 const char *lh_verdict_guard(const struct lh_verdict *verdict);
 

@@ -53,10 +53,14 @@ static void pick_line(void *context, const struct lh_watch_addr *addr, struct lh
         struct lh_wanted *w = &pick->wanted[i];
         if (!lh_watch_addr_equal(&w->addr, addr))
             continue;
-        if (w->count < w->most) {
-            (void)fprintf(w->out, "%s\n", lh_escape(line.at, line.len, shown, sizeof shown));
-            w->count++;
-        }
+        if (w->count >= w->most)
+            return;
+        if (w->raw)
+            (void)fwrite(line.at, 1, line.len, w->out);
+        else
+            (void)fputs(lh_escape(line.at, line.len, shown, sizeof shown), w->out);
+        (void)fputc('\n', w->out);
+        w->count++;
         return;
     }
 }

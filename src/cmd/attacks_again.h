@@ -18,6 +18,7 @@ lh_err lh_attacks_read(const struct lh_attacks_args *args,
 struct lh_wanted {
     struct lh_watch_addr addr;
     FILE *out;    // where its lines go; not owned
+    bool raw;     // byte for byte; else escaped
     size_t most;  // lines
     size_t count; // lines written
 };

@@ -76,6 +76,13 @@ set_number(void *target, const struct lh_option *option, const char *value, stru
                    (unsigned long long)option->low, (unsigned long long)option->high, value);
 }
 
+static lh_err
+set_port(void *target, const struct lh_option *option, const char *value, struct lh_errinfo *info)
+{
+    ((struct lh_attacks_args *)target)->port_given = true;
+    return lh_option_port(target, option, value, info);
+}
+
 static const struct lh_choice blocks[] = {{"nft", LH_BLOCK_NFT},
                                           {"fail2ban", LH_BLOCK_FAIL2BAN},
                                           {"crowdsec", LH_BLOCK_CROWDSEC},
@@ -111,8 +118,16 @@ static const struct lh_option options[] = {
      .help = "leave this machine's addresses and name out of reports"},
     {0, "evidence", "DIR", LH_OPTION_SHOWN, lh_option_text, FIELD(evidence),
      .help = "write all reports and the log's lines to a new DIR"},
-    {0, "port", "N", LH_OPTION_SHOWN, lh_option_port, FIELD(port),
-     .help = "sshd's port, for what is printed: 33001"},
+    {0, "port", "N", LH_OPTION_SHOWN, set_port, FIELD(port),
+     .help = "sshd's port: 33001 (and 22, for --connections)"},
+    {0, "follow", NULL, LH_OPTION_SHOWN, lh_option_flag, FIELD(follow),
+     .help = "watch the log, tell attacks as they come"},
+    {0, "state", "FILE", LH_OPTION_SHOWN, lh_option_text, FIELD(state),
+     .help = "with --follow: keep there what is known"},
+    {0, "connections", NULL, LH_OPTION_SHOWN, lh_option_flag, FIELD(connections),
+     .help = "look at the kernel's connections too, twice"},
+    {0, "interval", "SECONDS", LH_OPTION_SHOWN, set_number, FIELD(interval), .low = 1, .high = 3600,
+     .help = "between two looks, or two judgements of --follow: 5"},
     {0, "all", NULL, LH_OPTION_SHOWN, lh_option_flag, FIELD(all),
      .help = "every source, not only the first 20"},
     {0, "harmless", NULL, LH_OPTION_SHOWN, lh_option_flag, FIELD(harmless),
@@ -158,6 +173,20 @@ static lh_err check(const struct lh_attacks_args *args, struct lh_errinfo *info)
         1)
         return lh_fail(info, LH_E_INVALID, 8,
                        "--abuse, --block and the forms of the report: choose one");
+    if (args->follow &&
+        (args->csv || args->html || args->abuse != NULL || args->block != LH_BLOCK_NONE ||
+         args->evidence != NULL || args->connections || args->output != NULL || args->until != 0))
+        return lh_fail(info, LH_E_INVALID, 8,
+                       "--follow tells lines of text or --json, and nothing else");
+    if (args->follow &&
+        (args->file_count > 1 || (args->file_count == 1 && strcmp(args->files[0], "-") == 0)))
+        return lh_fail(info, LH_E_INVALID, 8, "--follow watches the journal or one file");
+    if (!args->follow && args->state != NULL)
+        return lh_fail(info, LH_E_INVALID, 8, "--state goes with --follow");
+    if (args->connections &&
+        (args->csv || args->html || args->abuse != NULL || args->block != LH_BLOCK_NONE))
+        return lh_fail(info, LH_E_INVALID, 8,
+                       "--connections goes with the report as text or --json");
     if (args->since != 0 && args->until != 0 && args->since > args->until)
         return lh_fail(info, LH_E_INVALID, 8, "--since is later than --until");
     return 0;

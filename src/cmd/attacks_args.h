@@ -28,6 +28,7 @@ struct lh_attacks_args {
     bool all, harmless, ascii;
     bool follow, connections, xarf, mask, lookup;
     uint16_t port;
+    bool port_given;
     uint16_t top;
     int block;            // enum lh_attacks_block
     int64_t since, until; // seconds since 1970; 0: no border

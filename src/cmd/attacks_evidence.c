@@ -166,8 +166,8 @@ static lh_err put_sources(struct bundle *b)
             break;
         }
         parts[count].verdict = &j->verdicts[i];
-        wanted[count] =
-            (struct lh_wanted){.addr = j->verdicts[i].source->addr, .out = out, .most = LINES_MAX};
+        wanted[count] = (struct lh_wanted){
+            .addr = j->verdicts[i].source->addr, .out = out, .raw = true, .most = LINES_MAX};
         count++;
     }
     if (err == 0)

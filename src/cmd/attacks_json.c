@@ -89,7 +89,7 @@ static void json_source(const struct lh_attacks *a, const struct lh_verdict *v, 
     json_breach(a, &s->breach, out);
 }
 
-static void json_verdict(const struct lh_attacks *a, const struct lh_verdict *v, FILE *out)
+void lh_verdict_json(const struct lh_attacks *a, const struct lh_verdict *v, FILE *out)
 {
     char subject[LH_VERDICT_SUBJECT];
     const char *kind = v->source != NULL ? "source" : v->network != NULL ? "network" : "user";
@@ -172,7 +172,7 @@ void lh_attacks_json(const struct lh_attacks *a, FILE *out)
     const struct lh_judgement *j = a->judgement;
     json_head(a, out);
     for (size_t i = 0; i < j->count; i++)
-        json_verdict(a, &j->verdicts[i], out);
+        lh_verdict_json(a, &j->verdicts[i], out);
     for (size_t i = 0; a->harmless && i < j->harmless_count; i++)
         json_harmless(&j->harmless[i], out);
     json_advice(a, out);

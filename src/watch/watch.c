@@ -53,6 +53,18 @@ struct lh_user *lh_watch_user(const struct lh_watch *watch, struct lh_span name)
     return lh_slots_find(&watch->users, lh_watch_user_key(watch, name));
 }
 
+bool lh_watch_logged_in(const struct lh_watch *watch, const struct lh_endpoint *peer)
+{
+    const struct lh_slot *slot;
+    for (size_t i = 0; (slot = lh_slots_at(&watch->connections, i)) != NULL; i++) {
+        const struct lh_connection *c = (const void *)slot;
+        if (slot->hash != 0 && c->logged_in && c->peer.port == peer->port &&
+            lh_watch_addr_equal(&c->peer.addr, &peer->addr))
+            return true;
+    }
+    return false;
+}
+
 // What all functions below look at.
 struct taking {
     struct lh_watch *watch;

@@ -73,6 +73,7 @@ struct lh_source {
     int64_t first, last;
     int64_t last_try, last_success;
     uint32_t counts[LH_COUNT_N_];
+    uint32_t told;   // kinds of attack that were told already (--follow)
     uint32_t missed; // tries before it was listed (an estimate)
     uint32_t halves_since_success;
     uint32_t penalties_since_success; // for failures
@@ -151,6 +152,9 @@ enum lh_watch_family lh_watch_take(struct lh_watch *watch,
 
 struct lh_source *lh_watch_source(const struct lh_watch *watch, const struct lh_watch_addr *addr);
 struct lh_user *lh_watch_user(const struct lh_watch *watch, struct lh_span name);
+
+// Whether the log tells of a login over the connection from `peer`, lately.
+bool lh_watch_logged_in(const struct lh_watch *watch, const struct lh_endpoint *peer);
 
 // Whole tries of a source, with those before it was listed.
 uint32_t lh_source_tries(const struct lh_source *source);

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. Lines come from a file that is followed, or from journalctl --follow. After new
+// lines, but at most once in args->interval seconds, everything is judged and what is new is told:
+// a source's kinds that were not told before. Then the state is written together with the place up
+// to which it holds, so that after kill -9 the next run reads on from exactly there: no line is
+// counted twice, none is lost. What was told is part of the state.
+#include "cmd/attacks_follow.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "sys/clock.h"
+#include "watchio/follow.h"
+#include "watchio/journalctl.h"
+
+static volatile sig_atomic_t stop_asked;
+
+static void ask_stop(int number)
+{
+    (void)number;
+    stop_asked = 1;
+}
+
+struct following {
+    const struct lh_attacks_args *args;
+    struct lh_attacks attacks;
+    struct lh_feed *feed;
+    struct lh_progress progress;
+    bool changed;     // since the last judgement
+    lh_ns next_judge; // not before
+    struct lh_errinfo *info;
+};
+
+static lh_err feed_line(void *context, struct lh_span line, uint64_t number)
+{
+    struct following *f = context;
+    (void)lh_feed_line(f->feed, line, number);
+    if (line.len > 0 && line.at[0] == '{' && f->feed->entry.cursor[0] != '\0')
+        memcpy(f->progress.cursor, f->feed->entry.cursor, sizeof f->progress.cursor);
+    f->changed = true;
+    return 0;
+}
+
+static void tell(const struct following *f, const struct lh_verdict *v)
+{
+    char subject[LH_VERDICT_SUBJECT];
+    char kinds[128];
+    char when[LH_CIVIL_TEXT];
+    char user[4 * LH_WATCH_NAME_MAX];
+
+    if (f->args->json) {
+        lh_verdict_json(&f->attacks, v, stdout);
+        return;
+    }
+    (void)printf(
+        "%s %s %s: %s, %" PRIu32 " tries, %" PRIu32 " users, %u %%", lh_civil_format(v->last, when),
+        v->severity == LH_SEVERITY_ALARM ? "ALARM" : "attack", lh_verdict_subject(v, subject),
+        lh_verdict_kinds(v, kinds, sizeof kinds), v->tries, v->users, v->confidence);
+    if (v->source->breach.time != 0)
+        (void)printf(
+            ", logged in as \"%s\"",
+            lh_escape(v->source->breach.user, strlen(v->source->breach.user), user, sizeof user));
+    (void)printf("%s%s\n", lh_verdict_guard(v) != NULL ? "; never blocked: " : "",
+                 lh_verdict_guard(v) != NULL ? lh_verdict_guard(v) : "");
+}
+
+static void tell_news(struct following *f, struct lh_judgement *judgement)
+{
+    for (size_t i = 0; i < judgement->count; i++) {
+        struct lh_verdict *v = &judgement->verdicts[i];
+        struct lh_source *source =
+            v->source == NULL ? NULL : lh_watch_source(f->feed->watch, &v->source->addr);
+        if (source == NULL || (v->kinds & ~source->told) == 0)
+            continue;
+        const char *reason = lh_guards_reason(&f->args->guards, &source->addr);
+        if (reason != NULL) {
+            v->guard = LH_GUARDED_LIST;
+            v->guard_reason = reason;
+        }
+        tell(f, v);
+        source->told |= v->kinds;
+    }
+    (void)fflush(stdout);
+}
+
+static lh_err save(struct following *f)
+{
+    uint8_t *data;
+    size_t len;
+    if (f->args->state == NULL)
+        return 0;
+    lh_err err = lh_state_pack(f->feed->watch, &f->progress, &data, &len);
+    if (err != 0)
+        return lh_fail(f->info, err, 0, "out of memory");
+    err = lh_statefile_write(f->args->state, data, len, f->info);
+    free(data);
+    return err;
+}
+
+// Judges, tells and saves, where there is something new and it is time.
+static lh_err settle(struct following *f, bool now)
+{
+    struct lh_judgement judgement;
+    if (!f->changed || (!now && lh_clock_now() < f->next_judge))
+        return 0;
+    lh_err err = lh_judge(f->feed->watch, &judgement);
+    if (err != 0)
+        return lh_fail(f->info, err, 0, "out of memory");
+    tell_news(f, &judgement);
+    lh_judgement_fini(&judgement);
+    f->changed = false;
+    f->next_judge = lh_clock_now() + f->args->interval * LH_SECOND;
+    return save(f);
+}
+
+static lh_err load(struct following *f)
+{
+    uint8_t *data;
+    size_t len;
+    if (f->args->state == NULL)
+        return 0;
+    lh_err err = lh_statefile_read(f->args->state, &data, &len, f->info);
+    if (err == LH_NONE)
+        return 0;
+    if (err != 0)
+        return err;
+    err = lh_state_unpack(f->feed->watch, &f->progress, data, len);
+    free(data);
+    if (err != 0) {
+        memset(&f->progress, 0, sizeof f->progress);
+        (void)fprintf(stderr, "lhctl attacks: the state of another version, or a damaged one, is "
+                              "not used: beginning anew\n");
+    }
+    return 0;
+}
+
+static lh_err follow_file(struct following *f, const char *path)
+{
+    struct lh_line_sink sink = {feed_line, f};
+    struct lh_follow *follow;
+    lh_err err = lh_follow_new(path, &f->progress, &follow, f->info);
+    if (err != 0)
+        return err;
+    while (err == 0 && stop_asked == 0) {
+        struct lh_watch_zone zone = lh_logs_zone(lh_clock_wall_seconds());
+        f->feed->stamps.zone = zone;
+        err = lh_follow_read(follow, &sink, f->info);
+        lh_follow_progress(follow, &f->progress);
+        if (err == 0)
+            err = settle(f, false);
+        if (err == 0 && stop_asked == 0)
+            lh_follow_wait(follow, f->changed ? 200 : 1000);
+    }
+    if (err == 0)
+        err = settle(f, true);
+    lh_follow_free(follow);
+    return err;
+}
+
+static lh_err
+read_journal(struct following *f, const struct lh_journalctl *journal, struct lh_lines *lines)
+{
+    struct lh_line_sink sink = {feed_line, f};
+    struct pollfd poll_fd = {.fd = journal->fd, .events = POLLIN};
+    size_t room;
+    if (poll(&poll_fd, 1, f->changed ? 200 : 1000) <= 0)
+        return 0;
+    char *at = lh_lines_room(lines, &room);
+    ssize_t got = read(journal->fd, at, room);
+    if (got < 0)
+        return errno == EINTR ? 0 : lh_fail_errno(f->info, errno, 0, "cannot read from journalctl");
+    if (got == 0)
+        return lh_fail(f->info, LH_E_SYS, 0, "journalctl ended");
+    return lh_lines_take(lines, (size_t)got, &sink);
+}
+
+static lh_err follow_journal(struct following *f)
+{
+    struct lh_journalctl journal;
+    struct lh_lines *lines = malloc(sizeof *lines);
+    if (lines == NULL)
+        return lh_fail(f->info, LH_E_NOMEM, 0, "out of memory");
+    lh_lines_init(lines);
+    lh_err err = lh_journalctl_start(&journal, f->args->since, f->progress.cursor, true, f->info);
+    while (err == 0 && stop_asked == 0) {
+        err = read_journal(f, &journal, lines);
+        if (err == 0)
+            err = settle(f, false);
+    }
+    if (err == 0)
+        err = settle(f, true);
+    free(lines);
+    if (journal.pid != 0) {
+        (void)kill(journal.pid, SIGTERM);
+        (void)lh_journalctl_stop(&journal, NULL);
+    }
+    return err;
+}
+
+lh_err lh_attacks_follow(const struct lh_attacks_args *args,
+                         const struct lh_logs *logs,
+                         struct lh_feed *feed,
+                         const char *host,
+                         struct lh_errinfo *info)
+{
+    struct following f = {.args = args, .feed = feed, .info = info};
+    struct sigaction action = {.sa_handler = ask_stop};
+
+    f.attacks =
+        (struct lh_attacks){.watch = feed->watch, .logs = logs, .host = host, .port = args->port};
+    (void)sigaction(SIGTERM, &action, NULL);
+    (void)sigaction(SIGINT, &action, NULL);
+    struct lh_watch_zone zone = lh_logs_zone(args->now);
+    lh_feed_begin(feed, &zone, args->journal ? (uint32_t)logs->count : 0);
+    lh_err err = load(&f);
+    if (err != 0)
+        return err;
+    return args->journal ? follow_journal(&f) : follow_file(&f, logs->items[0].path);
+}

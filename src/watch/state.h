@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The rolling state as bytes, so that `--follow` goes on where it was killed.
+//
+// Only for the same program on the same machine: entries are stored as they lie in memory, and the
+// header names their sizes, so that another version starts afresh instead of misreading them. What
+// is read is checked: a digest over all, and every count and index that the code relies on.
+#ifndef LH_WATCH_STATE_H
+#define LH_WATCH_STATE_H
+
+#include "watch/watch.h"
+
+#define LH_STATE_MAX ((size_t)96 << 20)
+
+// How far the inputs were read.
+struct lh_progress {
+    uint64_t device, inode, offset; // of the log file
+    uint64_t line;                  // lines read of it
+    char cursor[256];               // of the journal
+};
+
+// Gives a heap buffer, the caller's. LH_E_NOMEM.
+lh_err lh_state_pack(const struct lh_watch *watch,
+                     const struct lh_progress *progress,
+                     uint8_t **out_data,
+                     size_t *out_len) LH_MUST_CHECK;
+
+// Replaces what `watch` (initialised) holds. LH_E_VERSION for another version's, LH_E_CORRUPT;
+// `watch` is then as good as new.
+lh_err lh_state_unpack(struct lh_watch *watch,
+                       struct lh_progress *out_progress,
+                       const uint8_t *data,
+                       size_t len) LH_MUST_CHECK;
+
+#endif

@@ -1,0 +1,387 @@
+# SPDX-License-Identifier: Apache-2.0
+"""lhctl attacks as a program: inputs of every kind, outputs, guards, following. LH_BUILD names the build."""
+import csv
+import gzip
+import io
+import json
+import lzma
+import os
+import re
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BUILD = os.environ.get("LH_BUILD", os.path.join(HERE, "../../build"))
+LHCTL = os.path.join(BUILD, "src/cmd/lhctl")
+ENV = {**os.environ, "TZ": "UTC", "LC_ALL": "C.UTF-8"}
+ENV.pop("SSH_CONNECTION", None)
+ATTACKER, INNOCENT = "198.51.100.7", "203.0.113.9"
+
+
+class Skip(Exception):
+    pass
+
+
+def lhctl(*words, data=None, status=None):
+    done = subprocess.run([LHCTL, "attacks", *words], input=data, capture_output=True, env=ENV, timeout=60, check=False)
+    if status is not None:
+        assert done.returncode == status, "%s: exit status %d: %s" % (words, done.returncode, done.stderr.decode())
+    return done.stdout.decode()
+
+
+def failures(count, address=ATTACKER, start=0, user="root", pid=1000):
+    """`count` failed passwords, one a second."""
+    return ["2026-05-20T04:%02d:%02dZ ftp1 sshd[%d]: Failed password for %s from %s port %d ssh2" %
+            ((start + n) // 60, (start + n) % 60, pid + n, user, address, 2000 + n) for n in range(count)]
+
+
+def write(folder, name, lines):
+    path = os.path.join(folder, name)
+    with open(path, "w") as file:
+        file.write("".join(line + "\n" for line in lines))
+    return path
+
+
+def rows(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def sources(text):
+    return {row["address"]: row for row in rows(text) if row["type"] == "source"}
+
+
+def test_exit_status_says_what_was_found(folder):
+    lhctl(write(folder, "quiet", ["2026-05-20T04:00:00Z ftp1 sshd[1]: Server listening on 0.0.0.0 port 33001."]), status=0)
+    lhctl(write(folder, "attack", failures(8)), status=1)
+    lhctl(write(folder, "alarm", failures(8) + ["2026-05-20T04:01:00Z ftp1 sshd[9]: Accepted password for root from %s port 9 ssh2" % ATTACKER]),
+          status=2)
+    lhctl("/nonexistent", status=70)
+    lhctl("--frobnicate", status=64)
+
+
+def test_rotated_and_packed_files_are_read_in_the_order_of_time(folder):
+    parts = [failures(3, start=60 * n, pid=1000 + 10 * n) for n in range(4)]
+    text = ["".join(line + "\n" for line in part).encode() for part in parts]
+    names = ["auth.log", "auth.log.1", "auth.log.2.gz", "auth.log.3.xz"]
+    for name, data in zip(names, reversed(text)):
+        pack = gzip.compress if name.endswith("gz") else lzma.compress if name.endswith("xz") else bytes
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(pack(data))
+    if shutil.which("zstd"):
+        subprocess.run(["zstd", "-q", os.path.join(folder, "auth.log.1")], check=True)
+        os.remove(os.path.join(folder, "auth.log.1"))
+        names[1] += ".zst"
+    found = sources(lhctl("--json", *[os.path.join(folder, n) for n in names], status=1))[ATTACKER]
+    assert found["tries"] == 12
+    assert found["evidence"][0].endswith("auth.log.3.xz:1"), found["evidence"]
+    assert found["evidence"][4].startswith(os.path.join(folder, "auth.log")), found["evidence"]
+    assert (found["first"], found["last"]) == ("2026-05-20T04:00:00Z", "2026-05-20T04:03:02Z")
+
+
+def test_a_file_named_twice_counts_once(folder):
+    path = write(folder, "log", failures(8))
+    link = os.path.join(folder, "link")
+    os.link(path, link)
+    assert sources(lhctl("--json", path, link, path))[ATTACKER]["tries"] == 8
+
+
+def test_packed_data_that_is_damaged_or_cut_off_is_an_error(folder):
+    data = gzip.compress(b"x" * 100000 + os.urandom(5000))
+    for name, broken in (("cut.gz", data[:len(data) // 2]), ("bad.gz", data[:2000] + b"\0" * 100 + data[2100:])):
+        with open(os.path.join(folder, name), "wb") as file:
+            file.write(broken)
+        lhctl(os.path.join(folder, name), status=70)
+    with open(os.path.join(folder, "two.gz"), "wb") as file:
+        for part in (failures(4), failures(4, start=4, pid=2000)):
+            file.write(gzip.compress("".join(line + "\n" for line in part).encode()))
+    assert sources(lhctl("--json", os.path.join(folder, "two.gz")))[ATTACKER]["tries"] == 8
+
+
+def test_standard_input_and_lines_of_any_length_and_any_bytes(folder):
+    junk = [b"x" * 3000000, b"\0\xff\x80" * 1000, b"2026-05-20T04:00:00Z ftp1 sshd[1]: " + b"A" * 600000]
+    data = b"\n".join(junk + [line.encode() for line in failures(8)] + junk)
+    assert sources(lhctl("--json", "-", data=data, status=1))[ATTACKER]["tries"] == 8
+
+
+def test_a_large_log_is_read_in_flat_memory(folder):
+    path = os.path.join(folder, "log")
+    subprocess.run([sys.executable, os.path.join(HERE, "../../bench/attack_log.py"), "2e7"], stdout=open(path, "wb"), check=True)
+    before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    lhctl(path, status=1)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+    with open(LHCTL, "rb") as file:
+        if b"__asan" in file.read():
+            raise Skip("a sanitizer's memory is its own")
+    assert max(before, after) < 64 << 10, "%d KiB" % after
+
+
+def test_since_and_until_leave_out_what_is_outside(folder):
+    path = write(folder, "log", failures(120))
+    assert sources(lhctl("--json", "--since", "2026-05-20 04:01Z", path))[ATTACKER]["tries"] == 60
+    assert sources(lhctl("--json", "--since", "2026-05-20 04:00:30Z", "--until", "2026-05-20 04:00:59Z", path))[ATTACKER]["tries"] == 30
+    for wrong in ("yesterday", "2026-13-45", "12", "5y", ""):
+        lhctl("--since", wrong, path, status=64)
+
+
+def test_a_guarded_source_is_reported_and_never_blocked(folder):
+    path = write(folder, "log", failures(8) + failures(8, "2001:db8::7", 20, pid=3000) + failures(8, "127.0.0.1", 40, pid=4000))
+    for how in ("nft", "fail2ban", "crowdsec", "penalties"):
+        text = lhctl("--block", how, path)
+        if how in ("nft", "crowdsec"):
+            assert ATTACKER in text and "2001:db8::7" in text
+            assert "127.0.0.1 timeout" not in text and '"127.0.0.1"' not in text
+    text = lhctl("--block", "nft", "--guard", "198.51.100.0/24", path)
+    assert "# not blocked: %s, guarded by --guard" % ATTACKER in text
+    assert ATTACKER + " timeout" not in text
+    assert sources(lhctl("--json", "--guard", ATTACKER, path))[ATTACKER]["never_blocked"] == "guarded by --guard"
+    assert [r["value"] for r in json.loads(lhctl("--block", "crowdsec", "--guard", ATTACKER, path))] == ["2001:db8::7"]
+    login = ["2026-05-20T04:01:50Z ftp1 sshd[9]: Accepted publickey for bob from 198.51.100.8 port 9 ssh2"]
+    path = write(folder, "login", login + failures(30, "198.51.100.8"))
+    assert "198.51.100.8" in sources(lhctl("--json", path)) and "198.51.100.8 timeout" not in lhctl("--block", "nft", path)
+
+
+def test_nft_takes_the_text(folder):
+    path = write(folder, "log", failures(8) + failures(8, "2001:db8::7", 20, pid=3000))
+    rules = write(folder, "rules", lhctl("--block", "nft", "--block-hours", "7", path).splitlines())
+    if shutil.which("nft") is None or os.geteuid() != 0:
+        raise Skip("nft and root are needed")
+    done = subprocess.run(["unshare", "-n", "sh", "-c", "nft -f %s && nft -f %s && nft list ruleset" % (rules, rules)], capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "198.51.100.7 timeout 7h" in done.stdout.decode() and "2001:db8::7 timeout 7h" in done.stdout.decode()
+
+
+def test_hostile_names_end_no_line_and_no_string_of_any_output(folder):
+    evil = '\\"><script>alert(1)</script>\x1b[2J\',=cmd|x\x07'
+    path = os.path.join(folder, "log")
+    with open(path, "wb") as file:
+        for n in range(8):
+            file.write(b"2026-05-20T04:00:%02dZ ftp1 sshd[%d]: Failed password for invalid user %s from %s port 9 ssh2\n" % (
+                n, n + 1, evil.encode("latin-1") + b"\xff" + str(n).encode(), ATTACKER.encode()))
+    for row in rows(lhctl("--json", path)):
+        assert row["type"]
+    table = list(csv.reader(io.StringIO(lhctl("--csv", path), newline="")))
+    assert len({len(line) for line in table}) == 1 and len(table) == 2, table
+    page = lhctl("--html", path)
+    assert "<script" not in page and "&lt;script&gt;" in page
+    for text in (page, lhctl(path), lhctl("--json", path), lhctl("--abuse", ATTACKER, "--from", "a@b.org", path)):
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", text)
+
+
+def test_the_report_is_80_columns_wide(folder):
+    path = write(folder, "log", failures(300) + failures(8, "2001:db8:1111:2222:3333:4444:5555:6666", 20, user="invalid user " + "n" * 31, pid=5000))
+    for line in lhctl(path).splitlines() + lhctl("--ascii", path).splitlines():
+        assert len(line) <= 80, line
+    assert lhctl("--ascii", path).isascii()
+
+
+def test_the_page_needs_nothing_from_elsewhere(folder):
+    page = lhctl("--html", write(folder, "log", failures(8)))
+    assert "<svg" in page and ATTACKER in page
+    assert not re.search(r"(src|href)=|url\(|@import|<script", page)
+
+
+def test_an_abuse_report_has_what_desks_ask_for(folder):
+    path = write(folder, "log", failures(30))
+    mail = lhctl("--abuse", ATTACKER, "--from", "noc@example.org", "--port", "2222", path)
+    for piece in ("From: noc@example.org", "whois " + ATTACKER, "7.100.51.198.abuse-contacts.abusix.zone", "2026-05-20T04:00:00Z (UTC)",
+                  "TCP port 2222", "30 in 30 connections"):
+        assert piece in mail, piece
+    assert len(re.findall(r"Failed password", mail)) == 10
+    report = json.loads(lhctl("--abuse", ATTACKER, "--xarf", "--from", "noc@example.org", path))
+    assert report["source_identifier"] == ATTACKER and report["type"] == "login_attack" and report["category"] == "connection"
+    assert report["first_seen"] == "2026-05-20T04:00:00Z" and report["reporter"]["domain"] == "example.org"
+    lhctl("--abuse", "192.0.2.77", "--from", "noc@example.org", path, status=70)
+    lhctl("--abuse", ATTACKER, path, status=64)
+    lhctl("--abuse", ATTACKER, "--from", "noc@example.org", "-", data=b"x", status=70)
+
+
+def test_evidence_is_a_new_directory_whose_sums_are_right(folder):
+    path = write(folder, "log", failures(8))
+    bundle = os.path.join(folder, "evidence")
+    lhctl("--evidence", bundle, "--from", "noc@example.org", path)
+    done = subprocess.run(["sha256sum", "-c", "SHA256SUMS"], cwd=bundle, capture_output=True, check=False)
+    assert done.returncode == 0, done.stdout
+    names = set(os.listdir(bundle))
+    assert {"report.txt", "report.json", "report.csv", "report.html", ATTACKER + ".log", ATTACKER + ".mail.txt", ATTACKER + ".xarf.json"} <= names
+    with open(os.path.join(bundle, ATTACKER + ".log")) as kept, open(path) as log:
+        assert kept.read() == log.read()
+    assert os.stat(bundle).st_mode & 0o077 == 0
+    lhctl("--evidence", bundle, path, status=70)
+
+
+def test_options_that_do_not_fit_are_refused(folder):
+    path = write(folder, "log", failures(8))
+    for words in (["--json", "--csv"], ["--journal", path], ["--xarf"], ["--lookup"], ["--state", "x"], ["--follow", "--html", path],
+                  ["--follow", path, path], ["--block", "iptables"], ["--guard", "example.org"], ["--guard", "192.0.2.0/33"],
+                  ["--connections", "--csv"], ["--block-hours", "0", path], ["--block", "nft", "--json"]):
+        lhctl(*words, status=64)
+
+
+def test_connections_are_told_beside_the_log(folder):
+    import socket
+    server = socket.create_server(("127.0.0.1", 0))
+    port = server.getsockname()[1]
+    clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
+    path = write(folder, "log", failures(8, "127.0.0.1"))
+    text = lhctl("--connections", "--interval", "1", "--port", str(port), path)
+    assert "Connections now: 20 of 1 peers" in text and "127.0.0.1" in text, text
+    assert "20 open all the time without a login in the log" in text and "in the log: burst" in text
+    assert "accuses nobody" in text
+    found = [r for r in rows(lhctl("--json", "--connections", "--interval", "1", "--port", str(port), path)) if r["type"] == "connections"]
+    assert found[0]["states"] == {"ESTABLISHED": 20} and found[0]["staying"] == 20
+    for client in clients:
+        client.close()
+
+
+class Follower:
+    def __init__(self, *words):
+        self.process = subprocess.Popen([LHCTL, "attacks", "--follow", "--json", "--interval", "1", *words], stdout=subprocess.PIPE,
+                                        stderr=subprocess.PIPE, env=ENV)
+        os.set_blocking(self.process.stdout.fileno(), False)
+        self.text = b""
+
+    def rows(self):
+        try:
+            self.text += self.process.stdout.read() or b""
+        except BlockingIOError:
+            pass
+        return [json.loads(line) for line in self.text[:self.text.rfind(b"\n") + 1].splitlines()]
+
+    def wait(self, what, seconds=30):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            if what(self.rows()):
+                return
+            assert self.process.poll() is None, self.process.stderr.read()
+            time.sleep(0.1)
+        raise AssertionError("not told: %s" % self.text)
+
+    def end(self, number):
+        self.process.send_signal(number)
+        self.process.wait(20)
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+
+def append(path, lines):
+    with open(path, "a") as file:
+        file.write("".join(line + "\n" for line in lines))
+
+
+def told(address, tries):
+    return lambda found: any(r["address"] == address and r["tries"] >= tries for r in found)
+
+
+def test_following_survives_rotation_and_truncation(folder):
+    path = write(folder, "auth.log", failures(2))
+    follower = Follower(path)
+    try:
+        append(path, failures(3, start=2, pid=1002))
+        follower.wait(told(ATTACKER, 5))
+        os.rename(path, path + ".1")
+        append(path + ".1", failures(4, "198.51.100.8", 10, pid=2000))
+        write(folder, "auth.log", failures(4, "198.51.100.8", 14, pid=2004))
+        follower.wait(told("198.51.100.8", 8))
+        with open(path, "w") as file:
+            file.truncate()
+        append(path, failures(2, "198.51.100.9", 30, pid=3000))
+        time.sleep(1.5)
+        append(path, failures(5, "198.51.100.9", 32, pid=3002))
+        follower.wait(told("198.51.100.9", 7))
+    finally:
+        follower.end(signal.SIGTERM)
+    assert follower.process.returncode == 0
+
+
+def test_a_killed_follower_goes_on_where_it_was(folder):
+    path = write(folder, "auth.log", failures(4))
+    state = os.path.join(folder, "state")
+    follower = Follower("--state", state, path)
+    append(path, failures(2, "198.51.100.8", 10, pid=2000) + failures(5, "198.51.100.10", 20, pid=3000))
+    follower.wait(told("198.51.100.10", 5))
+    time.sleep(0.5)
+    follower.end(signal.SIGKILL)
+    # While nobody watches: more lines, a rotation, more lines.
+    append(path, failures(1, start=4, pid=1004))
+    os.rename(path, path + ".1")
+    write(folder, "auth.log", failures(1, start=5, pid=1005))
+    follower = Follower("--state", state, path)
+    try:
+        follower.wait(told(ATTACKER, 6))
+        found = [r for r in follower.rows() if r["address"] == ATTACKER]
+        assert found[-1]["tries"] == 6, found
+        assert not [r for r in follower.rows() if r["address"] == "198.51.100.10"], "told twice"
+    finally:
+        follower.end(signal.SIGTERM)
+
+
+def test_a_state_that_is_damaged_or_of_others_is_not_believed(folder):
+    path = write(folder, "auth.log", failures(8))
+    state = os.path.join(folder, "state")
+    follower = Follower("--state", state, path)
+    follower.wait(told(ATTACKER, 8))
+    follower.end(signal.SIGTERM)
+    with open(state, "r+b") as file:
+        file.seek(os.path.getsize(state) // 2)
+        file.write(b"\xa5\x5a\xa5")
+    follower = Follower("--state", state, path)
+    follower.wait(told(ATTACKER, 8))
+    follower.process.send_signal(signal.SIGTERM)
+    follower.process.wait(20)
+    assert b"beginning anew" in follower.process.stderr.read()
+    os.chmod(state, 0o666)
+    lhctl("--follow", "--state", state, path, status=70)
+
+
+def test_the_journal_is_read_through_journalctl(folder):
+    """A journalctl of our own in PATH says what it was asked, and answers like the real one."""
+    entry = {"__CURSOR": "c", "_UID": "0", "_COMM": "sshd", "_PID": "7", "_MACHINE_ID": "m", "MESSAGE": ""}
+    lines = []
+    for n in range(8):
+        lines.append(json.dumps({**entry, "_PID": str(n + 1), "__REALTIME_TIMESTAMP": str(1779250000000000 + n * 1000000),
+                                 "MESSAGE": "Failed password for root from %s port %d ssh2" % (ATTACKER, 2000 + n)}))
+        lines.append(json.dumps({**entry, "_UID": "1000", "_PID": str(n + 100), "__REALTIME_TIMESTAMP": str(1779250000000000 + n * 1000000),
+                                 "MESSAGE": "Failed password for root from %s port %d ssh2" % (INNOCENT, 2000 + n)}))
+    answer = write(folder, "answer", lines)
+    fake = write(folder, "journalctl", ["#!/bin/sh", 'echo "$@" > %s/asked' % folder, "cat " + answer])
+    os.chmod(fake, 0o755)
+    done = subprocess.run([LHCTL, "attacks", "--journal", "--json", "--harmless", "--since", "2026-05-20Z"], capture_output=True,
+                          env={**ENV, "PATH": folder + ":" + ENV["PATH"]}, check=False, timeout=30)
+    assert done.returncode == 1, done.stderr
+    found = rows(done.stdout.decode())
+    assert sources(done.stdout.decode())[ATTACKER]["tries"] == 8
+    assert not [r for r in found if r.get("address") == INNOCENT]
+    with open(os.path.join(folder, "asked")) as file:
+        asked = file.read()
+    assert "--output=json" in asked and "_UID=0 _COMM=sshd-session" in asked and "--since=@1779235200" in asked
+
+
+def main():
+    tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
+    only = os.environ.get("LH_TEST_ONLY", "")
+    tests = [t for t in tests if only in t[0]]
+    failed = 0
+    print("1..%d" % len(tests))
+    for number, (name, test) in enumerate(tests, 1):
+        case = name[5:].replace("_", " ")
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                test(folder)
+                print("ok %d - %s" % (number, case), flush=True)
+            except Skip as reason:
+                print("ok %d - %s # SKIP %s" % (number, case, reason), flush=True)
+            except Exception as error:  # every failure is told, and the next test runs
+                failed += 1
+                print("not ok %d - %s" % (number, case), flush=True)
+                for line in ("%s: %s" % (type(error).__name__, error)).splitlines():
+                    print("# " + line, flush=True)
+    sys.exit(1 if failed else 0)
+
+
+if __name__ == "__main__":
+    main()

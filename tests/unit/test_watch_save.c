@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "check.h"
+#include "watch/feed.h"
+#include "watch/judge.h"
+#include "watch/state.h"
+#include "watch/watch_internal.h"
+#include "watchio/follow.h"
+
+static struct lh_feed feed;
+
+static void fill(struct lh_watch *watch)
+{
+    struct lh_watch_zone zone = {.latest = 1779250000};
+    check_ok(lh_watch_init(watch, 42));
+    feed.watch = watch;
+    lh_feed_begin(&feed, &zone, 0);
+    for (unsigned i = 0; i < 500; i++) {
+        char line[256];
+        int len = snprintf(line, sizeof line,
+                           "%u.0 ftp1 sshd[%u]: Failed password for invalid user u%u from "
+                           "198.51.100.%u port 9 ssh2",
+                           1779250000 + i, 100 + i, i % 40, i % 50);
+        (void)lh_feed_line(&feed, lh_span_of(line, (size_t)len), i + 1);
+    }
+}
+
+static void what_was_saved_is_as_before(void **state)
+{
+    struct lh_watch watch;
+    struct lh_watch other;
+    struct lh_progress progress = {.inode = 7, .offset = 99, .cursor = "c"};
+    struct lh_progress read;
+    struct lh_judgement before;
+    struct lh_judgement after;
+    uint8_t *data;
+    size_t len;
+    (void)state;
+    fill(&watch);
+    check_ok(lh_state_pack(&watch, &progress, &data, &len));
+    check_ok(lh_watch_init(&other, 77));
+    check_ok(lh_state_unpack(&other, &read, data, len));
+    assert_memory_equal(&read, &progress, sizeof read);
+    check_ok(lh_judge(&watch, &before));
+    check_ok(lh_judge(&other, &after));
+    check_uint(after.count, before.count);
+    assert_true(after.count > 0);
+    for (size_t i = 0; i < after.count; i++) {
+        check_int(after.verdicts[i].kinds, before.verdicts[i].kinds);
+        check_uint(after.verdicts[i].tries, before.verdicts[i].tries);
+    }
+    lh_judgement_fini(&before);
+    lh_judgement_fini(&after);
+    lh_watch_fini(&watch);
+    lh_watch_fini(&other);
+    free(data);
+}
+
+static void a_damaged_or_cut_state_is_refused(void **state)
+{
+    struct lh_watch watch;
+    struct lh_progress progress = {0};
+    uint8_t *data;
+    size_t len;
+    (void)state;
+    fill(&watch);
+    check_ok(lh_state_pack(&watch, &progress, &data, &len));
+    for (size_t at = 0; at < len; at += len / 97) {
+        data[at] ^= 0x40;
+        assert_true(lh_state_unpack(&watch, &progress, data, len) < 0);
+        data[at] ^= 0x40;
+        assert_true(lh_state_unpack(&watch, &progress, data, at) < 0);
+        check_uint(watch.totals.messages, 0);
+    }
+    check_ok(lh_state_unpack(&watch, &progress, data, len));
+    lh_watch_fini(&watch);
+    free(data);
+}
+
+// With a right digest, but counts that would lead out of their arrays.
+static void values_that_lead_astray_are_refused(void **state)
+{
+    (void)state;
+    for (unsigned which = 0; which < 4; which++) {
+        struct lh_watch watch;
+        struct lh_progress progress = {0};
+        struct lh_watch_addr addr;
+        uint8_t *data;
+        size_t len;
+        fill(&watch);
+        assert_true(lh_watch_addr_parse(LH_SPAN("198.51.100.7"), &addr));
+        struct lh_source *source = lh_watch_source(&watch, &addr);
+        if (which == 0)
+            source->names_count = LH_WATCH_NAMES + 1;
+        else if (which == 1)
+            source->recent_at = LH_WATCH_RECENT;
+        else if (which == 2)
+            memset(source->names[0], 'x', sizeof source->names[0]);
+        else
+            source->evidence_at = LH_WATCH_EVIDENCE_MAX;
+        check_ok(lh_state_pack(&watch, &progress, &data, &len));
+        check_err(lh_state_unpack(&watch, &progress, data, len), LH_E_CORRUPT);
+        lh_watch_fini(&watch);
+        free(data);
+    }
+}
+
+static void a_file_that_others_may_write_is_not_believed(void **state)
+{
+    char path[] = "/tmp/lh-state-XXXXXX";
+    uint8_t *data;
+    size_t len;
+    (void)state;
+    check_int(close(mkstemp(path)), 0);
+    check_ok(lh_statefile_write(path, (const uint8_t *)"hello", 5, NULL));
+    check_ok(lh_statefile_read(path, &data, &len, NULL));
+    check_uint(len, 5);
+    free(data);
+    check_int(chmod(path, 0620), 0);
+    check_err(lh_statefile_read(path, &data, &len, NULL), LH_E_INVALID);
+    check_int(unlink(path), 0);
+    check_err(lh_statefile_read(path, &data, &len, NULL), LH_NONE);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_was_saved_is_as_before),
+        cmocka_unit_test(a_damaged_or_cut_state_is_refused),
+        cmocka_unit_test(values_that_lead_astray_are_refused),
+        cmocka_unit_test(a_file_that_others_may_write_is_not_believed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
