@@ -54,8 +54,6 @@ void lh_abuse_mail(const struct lh_abuse *abuse, FILE *out);
 lh_err lh_abuse_xarf(const struct lh_abuse *abuse,
                      FILE *out) LH_MUST_CHECK; // LH_E_NOMEM, LH_E_CRYPTO
 
-// Whether the verdict's source should be shut out.
-bool lh_verdict_blocks(const struct lh_verdict *verdict);
 // Prints what blocks what was found, for the tool that args->block names.
 void lh_attacks_block(const struct lh_attacks *attacks,
                       const struct lh_attacks_args *args,

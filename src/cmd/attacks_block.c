@@ -5,21 +5,8 @@
 // as comments with the reason, so that nobody wonders where they are.
 #include <inttypes.h>
 
-#include "base/assert.h"
 #include "base/cleanup.h"
 #include "cmd/attacks_again.h"
-
-#define CONFIDENCE_MIN 60
-
-bool lh_verdict_blocks(const struct lh_verdict *v)
-{
-    if (v->source == NULL || v->severity < LH_SEVERITY_ATTACK || v->confidence < CONFIDENCE_MIN)
-        return false;
-    enum lh_watch_scope scope = lh_watch_addr_scope(&v->source->addr);
-    bool never = scope == LH_WATCH_SCOPE_LOOPBACK || scope == LH_WATCH_SCOPE_NONE ||
-                 scope == LH_WATCH_SCOPE_LINK_LOCAL;
-    return !LH_GUARD(BLOCK_GUARDED, v->guard != LH_GUARDED_NOT) && !never;
-}
 
 // "# guarded 192.0.2.7: reason" for each source that would be blocked otherwise.
 static void print_guarded(const struct lh_attacks *a, const char *comment, FILE *out)

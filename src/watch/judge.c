@@ -32,10 +32,13 @@
 #define STALL_AGE      (10 * LH_WATCH_MINUTE) // longer than LoginGraceTime is anywhere
 #define CHECK_CONNECTS 5
 #define GUARD_DAYS     30
+#define BLOCK_MIN      60 // percent
 
+// Bits collide, and differently under each seed; the names kept are exact as far as they go.
 static uint32_t users_of(const struct lh_source *s)
 {
-    return lh_bits_estimate(s->users_bits, LH_ARRAY_LEN(s->users_bits));
+    uint32_t estimate = lh_bits_estimate(s->users_bits, LH_ARRAY_LEN(s->users_bits));
+    return LH_MAX(estimate, (uint32_t)s->names_count);
 }
 
 static bool is_alphabetical(const struct lh_source *s)
@@ -233,7 +236,8 @@ static bool is_agent(const struct lh_source *s, const struct lh_verdict *v)
 
 struct judging {
     const struct lh_watch *watch;
-    uint32_t *silent; // of each place in the table of sources: connections that never said more
+    uint32_t *members; // of each place in the table of networks: sources that are listed
+    uint32_t *silent;  // of each place in the table of sources: connections that never said more
     uint32_t *
         outsiders; // of each place in the table of users: sources that tried it and never logged in
 };
@@ -264,9 +268,34 @@ static size_t user_index(const struct lh_watch *watch, const struct lh_user *use
     return (size_t)((const uint8_t *)user - watch->users.entries) / watch->users.entry_size;
 }
 
+static size_t network_index(const struct lh_watch *watch, const struct lh_network *network)
+{
+    return (size_t)((const uint8_t *)network - watch->networks.entries) /
+           watch->networks.entry_size;
+}
+
+static const struct lh_network *network_of(const struct lh_watch *watch,
+                                           const struct lh_source *source)
+{
+    struct lh_watch_addr net = lh_watch_addr_network(&source->addr);
+    return lh_slots_find(&watch->networks, lh_watch_hash(net.bytes, sizeof net.bytes, watch->seed));
+}
+
 static const struct lh_user *named_user(const struct lh_watch *watch, const char *name)
 {
     return lh_watch_user(watch, lh_span_of(name, strlen(name)));
+}
+
+// Exact where all sources are still listed.
+static void count_members(const struct judging *j)
+{
+    const struct lh_slot *slot;
+    for (size_t i = 0; (slot = lh_slots_at(&j->watch->sources, i)) != NULL; i++) {
+        const struct lh_source *s = (const void *)slot;
+        const struct lh_network *network = slot->hash == 0 ? NULL : network_of(j->watch, s);
+        if (network != NULL && s->counts[LH_COUNT_HALF_TRIES] > 0)
+            j->members[network_index(j->watch, network)]++;
+    }
 }
 
 // Errors of those who work here make no target of a user, however many they are.
@@ -291,28 +320,26 @@ static bool user_is_target(const struct judging *j, const struct lh_user *user)
            j->outsiders[user_index(j->watch, user)] >= MANY_SOURCES;
 }
 
-static uint32_t network_sources(const struct lh_network *network)
+static uint32_t network_sources(const struct judging *j, const struct lh_network *network)
 {
-    return lh_bits_estimate(network->source_bits, LH_ARRAY_LEN(network->source_bits));
+    uint32_t estimate = lh_bits_estimate(network->source_bits, LH_ARRAY_LEN(network->source_bits));
+    return LH_MAX(estimate, j->members[network_index(j->watch, network)]);
 }
 
-static bool network_attacks(const struct lh_network *network)
+static bool network_attacks(const struct judging *j, const struct lh_network *network)
 {
     return network != NULL && network->successes == 0 && network->half_tries >= 2 * NET_TRIES &&
-           network_sources(network) >= NET_SOURCES;
+           network_sources(j, network) >= NET_SOURCES;
 }
 
 static void judge_company(const struct judging *j, const struct lh_source *s, struct lh_verdict *v)
 {
-    struct lh_watch_addr net = lh_watch_addr_network(&s->addr);
-    uint64_t key = lh_watch_hash(net.bytes, sizeof net.bytes, j->watch->seed);
-
     for (unsigned i = 0; i < s->names_count; i++) {
         const struct lh_user *user = named_user(j->watch, s->names[i]);
         if (user_is_target(j, user))
             add_kind(v, LH_ATTACK_MANY, LH_SEVERITY_ATTACK, user->invalid ? 70 : 60);
     }
-    if (network_attacks(lh_slots_find(&j->watch->networks, key)))
+    if (network_attacks(j, network_of(j->watch, s)))
         add_kind(v, LH_ATTACK_NETWORK, LH_SEVERITY_ATTACK, 65);
 }
 
@@ -355,15 +382,16 @@ static bool judge_source(const struct judging *j,
     return true;
 }
 
-static bool judge_network(const struct lh_network *network, struct lh_verdict *out)
+static bool
+judge_network(const struct judging *j, const struct lh_network *network, struct lh_verdict *out)
 {
-    if (!network_attacks(network))
+    if (!network_attacks(j, network))
         return false;
     *out = (struct lh_verdict){
         .network = network,
         .tries = network->half_tries / 2,
         .users = lh_bits_estimate(network->users_bits, LH_ARRAY_LEN(network->users_bits)),
-        .sources = network_sources(network),
+        .sources = network_sources(j, network),
         .first = network->first,
         .last = network->last,
     };
@@ -444,11 +472,12 @@ static void judge_sources(const struct judging *j, struct lh_judgement *out)
 static void judge_all(const struct judging *j, struct lh_judgement *out)
 {
     const struct lh_slot *slot;
+    count_members(j);
     count_outsiders(j);
     count_silent(j);
     judge_sources(j, out);
     for (size_t i = 0; (slot = lh_slots_at(&j->watch->networks, i)) != NULL; i++) {
-        if (slot->hash != 0 && judge_network((const void *)slot, &out->verdicts[out->count])) {
+        if (slot->hash != 0 && judge_network(j, (const void *)slot, &out->verdicts[out->count])) {
             out->count++;
             out->networks++;
         }
@@ -475,9 +504,10 @@ lh_err lh_judge(const struct lh_watch *watch, struct lh_judgement *out)
     judging.outsiders = calloc(watch->users.sets * LH_SLOTS_WAYS, sizeof *judging.outsiders);
     out->verdicts = calloc(room + 1, sizeof *out->verdicts);
     out->harmless = calloc(most + 1, sizeof *out->harmless);
+    judging.members = calloc(watch->networks.sets * LH_SLOTS_WAYS, sizeof *judging.members);
     judging.silent = calloc(watch->sources.sets * LH_SLOTS_WAYS, sizeof *judging.silent);
-    bool enough = judging.outsiders != NULL && judging.silent != NULL && out->verdicts != NULL &&
-                  out->harmless != NULL;
+    bool enough = judging.outsiders != NULL && judging.silent != NULL && judging.members != NULL &&
+                  out->verdicts != NULL && out->harmless != NULL;
     if (enough)
         judge_all(&judging, out);
     else
@@ -485,6 +515,7 @@ lh_err lh_judge(const struct lh_watch *watch, struct lh_judgement *out)
     LH_ASSERT(out->count <= room);
     free(judging.outsiders);
     free(judging.silent);
+    free(judging.members);
     return enough ? 0 : LH_E_NOMEM;
 }
 
@@ -493,6 +524,17 @@ void lh_judgement_fini(struct lh_judgement *judgement)
     free(judgement->verdicts);
     free(judgement->harmless);
     *judgement = (struct lh_judgement){0};
+}
+
+bool lh_verdict_blocks(const struct lh_verdict *verdict)
+{
+    if (verdict->source == NULL || verdict->severity < LH_SEVERITY_ATTACK ||
+        verdict->confidence < BLOCK_MIN)
+        return false;
+    enum lh_watch_scope scope = lh_watch_addr_scope(&verdict->source->addr);
+    bool never = scope == LH_WATCH_SCOPE_LOOPBACK || scope == LH_WATCH_SCOPE_NONE ||
+                 scope == LH_WATCH_SCOPE_LINK_LOCAL;
+    return !LH_GUARD(BLOCK_GUARDED, verdict->guard != LH_GUARDED_NOT) && !never;
 }
 
 static const struct {

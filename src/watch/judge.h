@@ -84,6 +84,10 @@ struct lh_judgement {
 lh_err lh_judge(const struct lh_watch *watch, struct lh_judgement *out) LH_MUST_CHECK;
 void lh_judgement_fini(struct lh_judgement *judgement);
 
+// Whether the verdict's source should be shut out: an attack of 60 % confidence at least, of a
+// source that is not guarded and can be on the network.
+bool lh_verdict_blocks(const struct lh_verdict *verdict);
+
 const char *lh_attack_name(enum lh_attack kind);     // "dictionary"
 const char *lh_attack_words(enum lh_attack kind);    // "many user names"
 const char *lh_harmless_name(enum lh_harmless kind); // "health-check"

@@ -288,6 +288,22 @@ static void a_login_after_failures_is_an_alarm_at_the_top(void **state)
     check_int(w->judgement.verdicts[0].guard, LH_GUARDED_LOGIN);
 }
 
+static void only_attacks_of_unguarded_sources_are_blocked(void **state)
+{
+    struct world *w = *state;
+    say(w, 0, 50, "Accepted publickey for bob from 198.51.100.3 port 9 ssh2");
+    for (unsigned i = 0; i < 30; i++) {
+        say(w, i, 100 + i, "Failed password for root from 198.51.100.1 port 9 ssh2");
+        say(w, i, 200 + i, "Failed password for root from 127.0.0.1 port 9 ssh2");
+        say(w, i, 300 + i, "Failed password for root from 198.51.100.3 port 9 ssh2");
+    }
+    say(w, 40, 400, "Bad protocol version identification 'x' from 198.51.100.4 port 9");
+    assert_true(lh_verdict_blocks(verdict(w, "198.51.100.1")));
+    assert_false(lh_verdict_blocks(verdict(w, "127.0.0.1")));
+    assert_false(lh_verdict_blocks(verdict(w, "198.51.100.3")));
+    assert_false(lh_verdict_blocks(verdict(w, "198.51.100.4")));
+}
+
 static void a_botnet_that_gets_in_is_an_alarm(void **state)
 {
     struct world *w = *state;
@@ -391,6 +407,7 @@ int main(void)
         TEST(penalties_are_tries),
         TEST(many_sources_on_one_user_and_one_network),
         TEST(a_login_after_failures_is_an_alarm_at_the_top),
+        TEST(only_attacks_of_unguarded_sources_are_blocked),
         TEST(a_botnet_that_gets_in_is_an_alarm),
         TEST(those_who_work_here_are_named_and_not_reported),
         TEST(who_never_finishes_a_login_is_seen_at_verbose),
