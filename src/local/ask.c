@@ -5,6 +5,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -25,6 +26,19 @@ static lh_err await(int fd, lh_ns deadline)
     lh_ns left = lh_ns_since(deadline, lh_clock_now());
     int count = poll(&ready, 1, (int)(left / LH_MS));
     return count > 0 ? 0 : LH_E_TIMEOUT;
+}
+
+// One that is alive may have its queue full for a moment.
+static int connect_patiently(int dir_fd, const char *name)
+{
+    const struct timespec moment = {.tv_nsec = 10 * LH_MS};
+    lh_ns deadline = lh_clock_now() + LH_LOCAL_PATIENCE;
+    for (;;) {
+        int fd = lh_local_connect(dir_fd, name);
+        if (fd >= 0 || errno != EAGAIN || lh_clock_now() >= deadline)
+            return fd;
+        (void)nanosleep(&moment, NULL);
+    }
 }
 
 static lh_err take_line(int fd, char *reply, size_t room)
@@ -61,7 +75,7 @@ lh_err lh_local_ask(const struct lh_local_socket *socket,
     lh_err err = lh_local_open_dir(socket->directory, socket->owner, &dir_fd);
     if (err != 0)
         return lh_fail(info, err, 0, "%s is not that user's directory any more", socket->directory);
-    fd = lh_local_connect(dir_fd, socket->name);
+    fd = connect_patiently(dir_fd, socket->name);
     if (fd < 0)
         return lh_fail_errno(info, errno, 0, "session %s does not answer", socket->name);
     // What lies in another user's directory may lead to somebody else's service.

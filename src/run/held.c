@@ -11,6 +11,9 @@
 //     for each other, sender and receiver on one machine too, and none of them seems busy by
 //     itself.
 //
+// A step in which the source ran dry was the source's, also while the last of it was paced out: the
+// path has carried all that it was given.
+//
 // Joining both ends: only the sender knows whether network, policy or window holds it; only the
 // receiver knows why its window is shut. What the sender waited for the window, the receiver's disk
 // takes as far as blocks waited there to be written; the rest is the window: too little memory for
@@ -31,6 +34,7 @@
 #define BUSY_PERCENT  85            // of a step, one thread: the processor's
 #define OURS_PERCENT  40            // of a step, all threads, where the machine is full
 #define FULL_PERCENT  90            // of the machine's processors
+#define DRY_PERCENT   5             // of a step
 #define KNOWN_PERCENT 25            // of the time must have a cause for one to be named
 #define KNOWN_MIN     (500 * LH_MS) // in all
 
@@ -134,6 +138,14 @@ void lh_held_fini(struct lh_held *held)
 
 // --- One end -------------------------------------------------------------------------------------
 
+static void blame_source(lh_ns *waited, lh_ns whole)
+{
+    if (waited[LH_HELD_DISK] < whole / 100 * DRY_PERCENT)
+        return;
+    waited[LH_HELD_DISK] += waited[LH_HELD_NETWORK] + waited[LH_HELD_POLICY];
+    waited[LH_HELD_NETWORK] = waited[LH_HELD_POLICY] = 0;
+}
+
 static void end_step(struct lh_held *held, lh_ns now)
 {
     lh_ns whole = now - held->step_began;
@@ -144,6 +156,7 @@ static void end_step(struct lh_held *held, lh_ns now)
         most >= whole / 100 * BUSY_PERCENT || (is_full && sum >= whole / 100 * OURS_PERCENT);
     bool is_idle = held->step_waited[LH_HELD_IDLE] > whole / 2;
 
+    blame_source(held->step_waited, whole);
     for (int i = 0; i < LH_HELD_N_; i++) {
         held->total[is_busy && !is_idle ? LH_HELD_CPU : i] += held->step_waited[i];
         held->step_waited[i] = 0;

@@ -79,8 +79,8 @@ def ask(place, session, **request):
     """Asks one end of a session by hand."""
     name = "%s.%x" % (session["id"], session["pid"])
     with socket.socket(socket.AF_UNIX) as sock:
-        sock.settimeout(10)
         sock.connect(os.path.join(place.env["XDG_RUNTIME_DIR"], "longhaul", name))
+        sock.settimeout(10)
         sock.sendall(json.dumps(request).encode() + b"\n")
         return json.loads(sock.makefile().readline())
 
@@ -254,6 +254,7 @@ def test_a_trace_that_cannot_be_written_is_an_error():
 
 
 # --- The bottleneck is named: one forced case for each name (network and window: net_held.sh) ---
+# Low rates, so that the processor is not what a slow build on a busy machine is short of.
 
 def bottleneck(*args):
     with LivePlace() as place:
@@ -263,22 +264,22 @@ def bottleneck(*args):
 
 
 def test_a_target_rate_is_named_as_the_bottleneck():
-    for source, target in (("faux:///f?16m", "host:faux://"), ("host:faux:///f?16m", "faux://")):
-        name, said = bottleneck("-l", "40m", source, target)
+    for source, target in (("faux:///f?8m", "host:faux://"), ("host:faux:///f?8m", "faux://")):
+        name, said = bottleneck("-l", "16m", source, target)
         assert name == "policy", said
 
 
 def test_a_slow_source_is_named_as_the_bottleneck():
-    for source, target in (("faux:///f?32m&rate=80m", "host:faux://"), ("host:faux:///f?32m&rate=80m", "faux://")):
+    for source, target in (("faux:///f?8m&rate=16m", "host:faux://"), ("host:faux:///f?8m&rate=16m", "faux://")):
         name, said = bottleneck(source, target)
         assert name == "sender disk", said
 
 
 def test_a_slow_sink_is_named_as_the_bottleneck():
-    for source, target in (("faux:///f?48m", "host:faux://?rate=80m"), ("host:faux:///f?48m", "faux://?rate=80m")):
+    for source, target in (("faux:///f?18m", "host:faux://?rate=24m"), ("host:faux:///f?18m", "faux://?rate=24m")):
         name, said = bottleneck("--memory", "8m", source, target)
         assert name == "receiver disk", said
-        assert said["held_ms"]["receiver disk"] > 2000, said
+        assert said["held_ms"]["receiver disk"] > 1000, said
 
 
 def test_the_processor_is_named_as_the_bottleneck():

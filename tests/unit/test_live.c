@@ -119,16 +119,22 @@ static void time_goes_to_the_cause_noted_before(void **state)
     struct lh_msg_held said = {0};
     lh_ns now = LH_SECOND;
     lh_held_init(&held, now);
-    lh_held_note(&held, LH_HELD_DISK, now);
+    lh_held_note(&held, LH_HELD_WINDOW, now);
     for (int i = 0; i < 10; i++) {
         lh_held_note(&held, LH_HELD_NETWORK, now += 150 * LH_MS);
-        lh_held_note(&held, LH_HELD_DISK, now += 50 * LH_MS);
+        lh_held_note(&held, LH_HELD_WINDOW, now += 50 * LH_MS);
+    }
+    // The source runs dry in each of these steps: they are its.
+    for (int i = 0; i < 10; i++) {
+        lh_held_note(&held, LH_HELD_DISK, now += 120 * LH_MS);
+        lh_held_note(&held, LH_HELD_NETWORK, now += 80 * LH_MS);
     }
     lh_held_say(&held, &said);
     lh_held_fini(&held);
     // This test hardly computes, so no step is the processor's, and no time passes in truth.
-    check_uint(said.disk, 1500000);
+    check_uint(said.window, 1500000 + 120000); // the last cause went on into the next step
     check_uint(said.network, 500000);
+    check_uint(said.disk, 2000000 - 120000);
     check_uint(said.idle, 0);
 }
 
