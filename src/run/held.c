@@ -2,7 +2,7 @@
 //
 // How it works. Both ends note, turn by turn of the loop, what keeps data from flowing. Time spent
 // asleep goes to the cause noted before; but a program that is hardly ever asleep is held back by
-// the processor, whatever it waits for in the moments between. So each step of 200 ms goes to the
+// the processor, whatever it waits for in the moments between. So each step of 600 ms goes to the
 // processor as a whole
 //   - if one of our threads was running, or ready and waiting for a processor, for most of it (the
 //     kernel counts both, in schedstat; CPU time alone would miss a machine that is busy with
@@ -11,8 +11,8 @@
 //     for each other, sender and receiver on one machine too, and none of them seems busy by
 //     itself.
 //
-// A step in which the source ran dry was the source's, also while the last of it was paced out: the
-// path has carried all that it was given.
+// A step in which the source ran dry, or the window was shut, was theirs also while the last of it
+// was paced out: the path has carried all that it was given.
 //
 // Joining both ends: only the sender knows whether network, policy or window holds it; only the
 // receiver knows why its window is shut. What the sender waited for the window, the receiver's disk
@@ -138,12 +138,18 @@ void lh_held_fini(struct lh_held *held)
 
 // --- One end -------------------------------------------------------------------------------------
 
-static void blame_source(lh_ns *waited, lh_ns whole)
+static void blame_the_dry(lh_ns *waited, lh_ns whole)
 {
-    if (waited[LH_HELD_DISK] < whole / 100 * DRY_PERCENT)
+    enum lh_held_cause cause =
+        waited[LH_HELD_DISK] > waited[LH_HELD_WINDOW] ? LH_HELD_DISK : LH_HELD_WINDOW;
+    if (waited[cause] < whole / 100 * DRY_PERCENT)
         return;
-    waited[LH_HELD_DISK] += waited[LH_HELD_NETWORK] + waited[LH_HELD_POLICY];
-    waited[LH_HELD_NETWORK] = waited[LH_HELD_POLICY] = 0;
+    waited[cause] += waited[LH_HELD_NETWORK];
+    waited[LH_HELD_NETWORK] = 0;
+    if (cause == LH_HELD_DISK) {
+        waited[cause] += waited[LH_HELD_POLICY];
+        waited[LH_HELD_POLICY] = 0;
+    }
 }
 
 static void end_step(struct lh_held *held, lh_ns now)
@@ -156,7 +162,7 @@ static void end_step(struct lh_held *held, lh_ns now)
         most >= whole / 100 * BUSY_PERCENT || (is_full && sum >= whole / 100 * OURS_PERCENT);
     bool is_idle = held->step_waited[LH_HELD_IDLE] > whole / 2;
 
-    blame_source(held->step_waited, whole);
+    blame_the_dry(held->step_waited, whole);
     for (int i = 0; i < LH_HELD_N_; i++) {
         held->total[is_busy && !is_idle ? LH_HELD_CPU : i] += held->step_waited[i];
         held->step_waited[i] = 0;
@@ -176,12 +182,13 @@ void lh_held_note(struct lh_held *held, enum lh_held_cause cause, lh_ns now)
 
 void lh_held_say(const struct lh_held *held, struct lh_msg_held *out_said)
 {
-    out_said->network = held->total[LH_HELD_NETWORK] / LH_US;
-    out_said->policy = held->total[LH_HELD_POLICY] / LH_US;
-    out_said->window = held->total[LH_HELD_WINDOW] / LH_US;
-    out_said->disk = held->total[LH_HELD_DISK] / LH_US;
-    out_said->cpu = held->total[LH_HELD_CPU] / LH_US;
-    out_said->idle = held->total[LH_HELD_IDLE] / LH_US;
+    uint64_t *const out[LH_HELD_N_] = {
+        [LH_HELD_NETWORK] = &out_said->network, [LH_HELD_POLICY] = &out_said->policy,
+        [LH_HELD_WINDOW] = &out_said->window,   [LH_HELD_DISK] = &out_said->disk,
+        [LH_HELD_CPU] = &out_said->cpu,         [LH_HELD_IDLE] = &out_said->idle,
+    };
+    for (int i = 0; i < LH_HELD_N_; i++)
+        *out[i] = (held->total[i] + held->step_waited[i]) / LH_US;
 }
 
 // --- Both ends -----------------------------------------------------------------------------------

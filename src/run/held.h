@@ -41,7 +41,7 @@ struct lh_held {
     lh_ns step_waited[LH_HELD_N_]; // of this step
     lh_ns total[LH_HELD_N_];
 };
-#define LH_HELD_STEP (200 * LH_MS)
+#define LH_HELD_STEP (600 * LH_MS) // two round trips of a long path: what happens in each shows
 
 void lh_held_init(struct lh_held *held, lh_ns now);
 void lh_held_fini(struct lh_held *held);

@@ -22,7 +22,7 @@ check "a link of 50 Mbit/s: exit status" $status 0 0
 check "the network is named" "$(is "$(held)" network)" 1 1
 
 link rate=1g,delay=150ms
-start --json --memory 8m 'faux:///f?64m' "$LH_SSHD_USER@$LH_NET_B:faux://"
+start --json --memory 8m 'faux:///f?96m' "$LH_SSHD_USER@$LH_NET_B:faux://"
 wait_for 60
 check "8 MiB of window on a path of 37 MB: exit status" $status 0 0
 check "the window is named" "$(is "$(held)" window)" 1 1
