@@ -49,8 +49,14 @@
 // is the target itself: then there is no queue to stay away from. Samples that we limited ourselves
 // (disk, window) never lower the model. Timeouts are not congestion.
 //
-// What it does not do: be fair to loss-based flows, recognise policers, or share between lanes;
-// those are the policies that build on this one.
+// Policers. Where two `up`s on end brought losses and neither a queue nor more rate, somebody drops
+// what is above a rate. The path's own loss is then learned anew, and for 20 s `up` asks for 5 %
+// more only. A marked packet (ECN) in `cruise` or `down` takes 15 % off, once an interval.
+//
+// What it does not do: be fair to loss-based flows, or share between lanes; those are the policies
+// that build on this one.
+#include <string.h>
+
 #include "base/assert.h"
 #include "base/math.h"
 #include "cc/lt_internal.h"
@@ -69,7 +75,8 @@
 #define PROBE_RTT_TIME    (200 * LH_MS)
 #define UP_ROUNDS         3u // until growth shows: a round trip, one for the mean, one to act
 #define CASCADE_INTERVALS 3u
-#define EXCESS_INTERVALS  3u
+#define POLICED_UPS       2u
+#define POLICED_TIME      (20 * LH_SECOND)
 #define INITIAL_TIME      (10 * LH_MS) // the first window takes so much at least
 #define TARGET_DOUBLINGS  4u           // startup begins at target / 2^4
 
@@ -123,6 +130,7 @@ static void enter_up(struct lh_lt *lt, lh_ns now)
     lt->bw_short = UINT64_MAX;
     lt->inflight_long = UINT64_MAX;
     lt->grown_intervals = lt->grown_round = 0;
+    lt->is_policed = now < lt->policed_until;
     lt->queue_base = lh_lt_queue_standing(lt);
     enter(lt, LH_LT_UP, now);
 }
@@ -140,6 +148,7 @@ void lh_lt_init(struct lh_lt *lt,
         .limits = *limits,
         .packet_size = packet_size,
         .bw_short = UINT64_MAX,
+        .cruise_rate = UINT64_MAX,
         .inflight_long = UINT64_MAX,
         .rtt_min = rtt_hint,
         .low_queue_at = now,
@@ -201,22 +210,80 @@ void lh_lt_take_over(struct lh_lt *lt, const struct lh_cc_known *known, lh_ns no
 
 // --- Congestion ----------------------------------------------------------------------------------
 
-static bool is_congested(struct lh_lt *lt, const struct lh_lt_interval *seen)
+// Learns the path's own loss from an interval with a low queue. Short runs of excess are its
+// bursts, and learned when they are over; lasting excess is learned when a lower rate did not end
+// it.
+static void learn_loss(struct lh_lt *lt, const struct lh_lt_interval *seen)
+{
+    uint32_t run = lt->excess_run;
+    if (!lh_loss_baseline_is_known(&lt->loss) || run == 0 || run > 2 * LH_LT_EXCESS_RUN) {
+        lh_loss_baseline_add(&lt->loss, seen->packets, seen->lost);
+    } else if (run < LH_LT_EXCESS_RUN) {
+        lt->unlearned[run - 1].packets = seen->packets;
+        lt->unlearned[run - 1].lost = seen->lost;
+    }
+}
+
+static void note_excess(struct lh_lt *lt, const struct lh_lt_interval *seen)
+{
+    if (lh_loss_is_excess(&lt->loss, seen->packets, seen->lost)) {
+        lt->excess_run++;
+        return;
+    }
+    for (uint32_t i = 0; lt->excess_run < LH_LT_EXCESS_RUN && i < lt->excess_run; i++)
+        if (lt->unlearned[i].packets > 0)
+            lh_loss_baseline_add(&lt->loss, lt->unlearned[i].packets, lt->unlearned[i].lost);
+    memset(lt->unlearned, 0, sizeof lt->unlearned);
+    lt->excess_run = 0;
+}
+
+static bool is_congested(const struct lh_lt *lt, const struct lh_lt_interval *seen)
 {
     if (seen->ce_packets > 0 || seen->queue_min > lh_lt_queue_cap(lt))
         return true;
-    if (!lh_loss_is_excess(&lt->loss, seen->packets, seen->lost)) {
-        lt->excess_run = 0;
+    if (lt->excess_run == 0)
         return false;
+    if (seen->queue_min > lh_lt_queue_low(lt) || lt->phase == LH_LT_UP)
+        return true;
+    // Lasting losses without a queue: once they are taken for ours, and where a lower rate does
+    // not help, for the path's.
+    uint64_t ppm = lh_muldiv(seen->lost, LH_PPM, seen->packets);
+    return lh_loss_baseline_is_known(&lt->loss) &&
+           (lt->excess_run == LH_LT_EXCESS_RUN ||
+            (lt->excess_run >= 2 * LH_LT_EXCESS_RUN && ppm < lt->excess_ppm / 4 * 3));
+}
+
+// `up` brought losses and neither a queue nor more rate: a policer drops what is too much, or a
+// buffer so short that it is the same to us. What was learned as the path's own loss may have been
+// its doing, so that is learned anew, below its rate.
+static void note_policer(struct lh_lt *lt, const struct lh_lt_interval *seen, lh_ns now)
+{
+    if (seen->ce_packets > 0 || seen->queue_top > lt->queue_base + lh_lt_queue_low(lt)) {
+        lt->policed_ups = 0;
+        return;
     }
-    lt->excess_run++;
-    return seen->queue_min > lh_lt_queue_low(lt) || lt->phase == LH_LT_UP ||
-           (lt->excess_run >= EXCESS_INTERVALS && lh_loss_baseline_is_known(&lt->loss));
+    if (++lt->policed_ups < POLICED_UPS)
+        return;
+    if (!lt->is_policed)
+        lh_loss_baseline_init(&lt->loss, lt->params->loss_cap_ppm);
+    uint64_t mean = seen->rates > 0 ? seen->rate_sum / seen->rates : lt->bw[1];
+    lt->bw[0] = 0; // a full bucket lets more through
+    lt->bw[1] = LH_MIN(lt->bw[1], LH_MIN(mean, lt->cruise_rate));
+    lt->policed_until = now + POLICED_TIME;
+    lt->is_policed = true;
+}
+
+static void not_policed(struct lh_lt *lt)
+{
+    lt->policed_ups = 0;
+    lt->policed_until = 0;
+    lt->is_policed = false;
 }
 
 static void
 on_congestion(struct lh_lt *lt, const struct lh_lt_interval *seen, uint64_t inflight, lh_ns now)
 {
+    uint64_t bw = lh_lt_bw(lt);
     lt->congestions++;
     switch (lt->phase) {
     case LH_LT_STARTUP:
@@ -225,11 +292,15 @@ on_congestion(struct lh_lt *lt, const struct lh_lt_interval *seen, uint64_t infl
         break;
     case LH_LT_UP:
         lt->inflight_long = LH_MAX(inflight, lh_lt_inflight_target(lt) * 7 / 10);
+        note_policer(lt, seen, now);
         enter(lt, LH_LT_DOWN, now);
         break;
     case LH_LT_CRUISE:
     case LH_LT_DOWN: {
-        lt->bw_short = LH_MAX(LH_MIN(seen->rate_max, lh_lt_bw(lt)), lh_lt_bw(lt) * 7 / 10);
+        lt->bw_short = LH_MAX(LH_MIN(seen->rate_max, bw), bw * 7 / 10);
+        lt->excess_ppm = lh_muldiv(seen->lost, LH_PPM, seen->packets);
+        if (seen->ce_packets > 0)
+            lt->bw_short = LH_MAX(bw * 85 / 100, LH_MAX(lt->bw[0], lt->bw[1]) * 7 / 10);
         if (lt->phase == LH_LT_CRUISE && seen->queue_min > lh_lt_queue_cap(lt))
             enter(lt, LH_LT_DOWN, now);
         break;
@@ -260,7 +331,9 @@ static void note_rate(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
 
 static void up_interval(struct lh_lt *lt, lh_ns now)
 {
-    if (lt->bw[1] >= lt->grown_bw / 100 * 105) {
+    if (lt->bw[1] >= lt->grown_bw / 100 * (lt->is_policed ? 103 : 105)) {
+        if (lt->grown_intervals > 0) // the first growth may be a full bucket
+            not_policed(lt);
         lt->grown_bw = lt->bw[1];
         lt->grown_round = lt->phase_rounds;
         if (++lt->grown_intervals >= CASCADE_INTERVALS)
@@ -276,6 +349,9 @@ static uint32_t end_interval(struct lh_lt *lt, const struct lh_cc_feedback *feed
     const struct lh_lt_interval seen = lt->interval;
     lh_ns now = feedback->now;
     uint32_t notes = LH_LT_INTERVAL;
+    if (lt->phase == LH_LT_CRUISE)
+        lt->cruise_rate =
+            seen.rates > 0 && !seen.is_limited ? seen.rate_sum / seen.rates : UINT64_MAX;
     lt->last = seen;
     lt->interval = (struct lh_lt_interval){.queue_min = LH_NEVER};
     bool is_queue_low = seen.queue_min < lh_lt_queue_low(lt);
@@ -285,6 +361,8 @@ static uint32_t end_interval(struct lh_lt *lt, const struct lh_cc_feedback *feed
     if (seen.rates > 0 && is_pushing)
         lt->bw[1] = LH_MAX(lt->bw[1], seen.rate_sum / seen.rates);
 
+    if (seen.packets > 0)
+        note_excess(lt, &seen);
     bool is_congested_now = seen.packets > 0 && is_congested(lt, &seen);
     if (lt->excess_run == 0)
         lt->queue_usual += seen.queue_min / 8 - lt->queue_usual / 8;
@@ -292,7 +370,7 @@ static uint32_t end_interval(struct lh_lt *lt, const struct lh_cc_feedback *feed
         lt->queue_top[1] = lh_ns_max(lt->queue_top[1], seen.queue_top);
     bool is_quiet = lt->phase == LH_LT_CRUISE || lt->phase == LH_LT_DOWN;
     if (is_quiet && is_queue_low && seen.packets > 0)
-        lh_loss_baseline_add(&lt->loss, seen.packets, seen.lost);
+        learn_loss(lt, &seen);
     if (is_congested_now)
         on_congestion(lt, &seen, feedback->inflight, now);
     if (lt->phase == LH_LT_STARTUP && (lt_has_reached_target(lt) || lt_startup_round(lt, &seen)))
@@ -335,8 +413,10 @@ static void step(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
             enter(lt, LH_LT_PROBE_RTT, now);
         break;
     case LH_LT_UP:
-        if (has_grown_queue(lt))
+        if (has_grown_queue(lt)) {
+            not_policed(lt);
             enter(lt, LH_LT_DOWN, now);
+        }
         break;
     case LH_LT_PROBE_RTT:
         if (in_phase >= LH_MAX(PROBE_RTT_TIME, lh_lt_rtt(lt))) {

@@ -16,6 +16,7 @@
 #include "cc/loss_baseline.h"
 
 #define LH_LT_QUEUE_REPORTS 4
+#define LH_LT_EXCESS_RUN    3 // intervals on end that tell lasting losses from a burst
 #define LH_LT_PERMILLE      1000u
 
 // What makes one policy differ from another; shares are per thousand unless said.
@@ -97,12 +98,20 @@ struct lh_lt {
     uint64_t bw[2];           // highest of the last cycle and of this one; 0 = none
     uint64_t congestions;     // intervals that were congested
     uint64_t bw_short;        // bound since the last congestion, UINT64_MAX = none
+    uint64_t cruise_rate;     // what arrived in the last interval of `cruise`; UINT64_MAX = unknown
     uint64_t inflight_long;   // the same for the window, from congestion in `up`
     uint64_t grown_bw;        // what bw must exceed to count as growth
     uint32_t grown_intervals; // up: intervals with growth
     uint32_t grown_round;     // and when the last of them ended
     uint32_t excess_run;      // intervals on end with excess losses
-    lh_ns rtt_min;            // 0 = unknown
+    uint64_t excess_ppm;      // the losses that the rate was last lowered for
+    struct {
+        uint64_t packets, lost;
+    } unlearned[LH_LT_EXCESS_RUN - 1]; // intervals of the run, not yet judged
+    uint32_t policed_ups;              // `up`s on end that brought losses alone
+    lh_ns policed_until;               // taken for policed until then
+    bool is_policed;                   // in this cycle
+    lh_ns rtt_min;                     // 0 = unknown
     lh_ns queue_latest;
     lh_ns queues[LH_LT_QUEUE_REPORTS]; // of the last reports; their lowest tells a queue from
                                        // jitter

@@ -5,8 +5,9 @@
 #include "base/math.h"
 #include "cc/lt_internal.h"
 
-#define QUEUE_NOISE (250 * LH_US) // what runs of packets make
-#define RTT_UNKNOWN (100 * LH_MS)
+#define GAIN_UP_POLICED 1050u         // per thousand
+#define QUEUE_NOISE     (250 * LH_US) // what runs of packets make
+#define RTT_UNKNOWN     (100 * LH_MS)
 
 // Of pacing and of the window in each phase, per thousand. 0: startup says it (its window is a
 // train's length), and the policy for `up`.
@@ -21,7 +22,9 @@ static uint32_t gain_of(const struct lh_lt *lt)
 {
     if (lt->phase == LH_LT_STARTUP)
         return lt_startup_gain(lt);
-    return lt->phase == LH_LT_UP ? lt->params->gain_up : phases[lt->phase].gain;
+    if (lt->phase == LH_LT_UP)
+        return lt->is_policed ? LH_MIN(lt->params->gain_up, GAIN_UP_POLICED) : lt->params->gain_up;
+    return phases[lt->phase].gain;
 }
 
 uint64_t lh_lt_bw(const struct lh_lt *lt)

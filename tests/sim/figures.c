@@ -8,6 +8,7 @@
 //              trip (at least 50 ms), in milliseconds
 //   dup        bytes of blocks that arrived twice, of those that arrived
 //   spurious   packets declared lost that arrived after all, of those sent
+//   dropped    packets that the forward queue or a policer dropped, of those sent
 //   feedback   bytes sent back, of those sent
 //   queue      median of the forward queue, in milliseconds
 #include "figures.h"
@@ -19,13 +20,14 @@
 #include "base/math.h"
 #include "world.h"
 
-#define PERCENT     10000u // ppm
-#define QUEUE_LEAST 64000u
-#define BLOCK       ((uint32_t)1 << 20)
-#define FULL_RATE   (UINT64_C(1000) * 125000)
-#define QUICK_RATE  (UINT64_C(200) * 125000)
-#define QUICK_TIME  8u
-#define HUNDRED_MB  UINT64_C(100000000)
+#define PERCENT            10000u // ppm
+#define QUEUE_LEAST        64000u
+#define BLOCK              ((uint32_t)1 << 20)
+#define FULL_RATE          (UINT64_C(1000) * 125000)
+#define QUICK_RATE         (UINT64_C(200) * 125000)
+#define QUICK_TIME_POLICED 20u // to be recognised takes some
+#define QUICK_TIME         8u
+#define HUNDRED_MB         UINT64_C(100000000)
 
 struct figure {
     const char *name;
@@ -38,11 +40,13 @@ struct figure {
     unsigned burst;          // packets; loss comes in runs
     uint32_t reorder_ppm;
     lh_ns reorder_delay;
-    uint64_t bytes; // of the transfer; 0: endless
+    unsigned police_permille; // of the rate, that a policer lets through; its bucket holds 20 ms
+    uint64_t bytes;           // of the transfer; 0: endless
     // Goals; 0 = none.
     unsigned efficiency;     // permille at least
     unsigned duplicates_ppm; // at most
     unsigned spurious_ppm;   // at most
+    unsigned dropped_ppm;    // at most: by queue and policer, of the packets
     unsigned feedback_ppm;   // at most
     lh_ns full, queue, time; // at most
 };
@@ -65,6 +69,12 @@ static const uint32_t losses[] = {0, 1000, 10000, 20000, 50000, 100000};
         .name = "reorder", .cc = &lh_cc_lt, .rtt_ms = (rtt), .reorder_ppm = 10 * PERCENT,          \
         .reorder_delay = 5 * LH_MS, .queue_permille = 1000, .efficiency = 900,                     \
         .spurious_ppm = 10000, .is_quick = (quick)                                                 \
+    }
+#define POLICED(controller, rtt, loss, quick)                                                      \
+    {                                                                                              \
+        .name = "policed", .cc = &(controller), .rtt_ms = (rtt), .loss_ppm = (loss),               \
+        .queue_permille = 1000, .police_permille = 300, .efficiency = 900,                         \
+        .dropped_ppm = 5 * PERCENT, .is_quick = (quick)                                            \
     }
 #define DEEP(rtt, loss, quick)                                                                     \
     {                                                                                              \
@@ -95,6 +105,11 @@ static const struct figure special[] = {
     DEEP(50, PERCENT, false),
     DEEP(100, 0, true),
     DEEP(200, PERCENT, false),
+    POLICED(lh_cc_high, 10, 0, false),
+    POLICED(lh_cc_high, 100, 0, true),
+    POLICED(lh_cc_high, 100, PERCENT, false),
+    POLICED(lh_cc_lt, 50, 0, true),
+    POLICED(lh_cc_lt, 200, 0, false),
     {
         .name = "100MB",
         .cc = &lh_cc_high,
@@ -143,6 +158,8 @@ static struct sim_scenario scenario_of(const struct figure *figure,
     up.loss_ppm = down.loss_ppm = figure->burst == 0 ? figure->loss_ppm : 0;
     up.burst_ppm = down.burst_ppm = figure->burst == 0 ? 0 : figure->loss_ppm;
     up.burst_packets = down.burst_packets = figure->burst;
+    up.police_rate = options->rate * figure->police_permille / 1000;
+    up.police_burst = up.police_rate / 50;
     up.reorder_ppm = down.reorder_ppm = figure->reorder_ppm;
     up.reorder_delay = down.reorder_delay = figure->reorder_delay;
     down.loss_ppm = LH_MAX(down.loss_ppm, figure->return_loss_ppm);
@@ -214,6 +231,8 @@ static bool run_figure(const struct figure *figure, const struct sim_figures_opt
                         figure->duplicates_ppm / 1e4, AT_MOST);
         is_met &= judge("spurious [%]", 2, share(span->spurious, span->packets),
                         figure->spurious_ppm / 1e4, AT_MOST);
+        is_met &= judge("dropped [%]", 2, share(span->dropped_queue, span->packets),
+                        figure->dropped_ppm / 1e4, AT_MOST);
         is_met &= judge("feedback [%]", 3, share(span->returned, span->sent),
                         figure->feedback_ppm / 1e4, AT_MOST);
         is_met &= judge("queue [ms]", 1, (double)result.queue_median / 1e6,
@@ -245,7 +264,7 @@ take(const struct figure *figure, const struct sim_figures_options *options, uns
         return 0;
     if (options->is_quick) {
         used.rate = figure->bytes == 0 ? QUICK_RATE : FULL_RATE;
-        used.seconds = QUICK_TIME;
+        used.seconds = figure->police_permille == 0 ? QUICK_TIME : QUICK_TIME_POLICED;
     }
     if (options->is_quick)
         printf("# ");

@@ -173,6 +173,20 @@ static struct sim_link *bottleneck_of(struct sim_link *link)
     return link->shares_with != NULL ? link->shares_with : link;
 }
 
+// A token bucket, by the time it takes to fill: it is short of tokens by what came since.
+static bool is_policed(struct sim_link *link, size_t ip_len, lh_ns now)
+{
+    const struct sim_link_config *config = &link->config;
+    if (config->police_rate == 0)
+        return false;
+    lh_ns full_at = lh_ns_max(link->police_full_at, now);
+    lh_ns takes = lh_muldiv(ip_len, LH_SECOND, config->police_rate);
+    if (full_at + takes > now + lh_muldiv(config->police_burst, LH_SECOND, config->police_rate))
+        return true;
+    link->police_full_at = full_at + takes;
+    return false;
+}
+
 // Passes the bottleneck; false where the queue is full.
 static bool enqueue(struct sim_link *link, size_t ip_len, lh_ns now)
 {
@@ -242,6 +256,8 @@ void sim_link_send(
         link->dropped_mtu++;
     else if (is_out(link, now))
         link->dropped_outage++;
+    else if (is_policed(link, ip_len, now))
+        link->dropped_policed++;
     else if (!enqueue(link, ip_len, now))
         link->dropped_queue++;
     else if (is_lost(link, now))

@@ -20,6 +20,8 @@ struct sim_link_config {
     lh_ns delay;
     lh_ns jitter;           // 0..jitter more, in order
     uint64_t queue_bytes;   // of the bottleneck
+    uint64_t police_rate;   // IP bytes/s that a policer lets through, dropping the rest; 0 = none
+    uint64_t police_burst;  // bytes that it lets through at once
     uint32_t loss_ppm;      // independent
     uint32_t burst_ppm;     // share lost in runs (Gilbert-Elliott, the bad state loses everything)
     uint32_t burst_packets; // mean length of a run
@@ -51,6 +53,7 @@ struct sim_link {
     struct sim_link_config config;
     struct lh_prng prng;
     uint32_t ip_overhead;
+    lh_ns police_full_at;         // when the policer's bucket will be full again
     lh_ns free_at;                // when the bottleneck has sent all it holds
     struct sim_link *shares_with; // whose bottleneck and queue this one goes through; NULL: its own
     lh_ns last_arrival;           // jitter keeps the order
@@ -61,6 +64,7 @@ struct sim_link {
     uint8_t ecn; // of what is sent next, as it arrives
     uint64_t marked_ce;
     uint64_t arrived_bytes; // taken at the far end
+    uint64_t dropped_policed;
     uint64_t sent, sent_bytes, dropped_queue, dropped_loss, dropped_mtu, dropped_outage, corrupted,
         duplicated;
 };

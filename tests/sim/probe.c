@@ -25,7 +25,8 @@ struct sim_totals sim_totals_since(const struct sim_totals *is, const struct sim
 
 void sim_probe_init(struct sim_probe *probe, const struct sim_link_config *link, lh_ns rtt)
 {
-    uint64_t carries = lh_muldiv(link->rate, 1000000 - link->loss_ppm - link->burst_ppm, 1000000);
+    uint64_t rate = link->police_rate != 0 ? LH_MIN(link->rate, link->police_rate) : link->rate;
+    uint64_t carries = lh_muldiv(rate, 1000000 - link->loss_ppm - link->burst_ppm, 1000000);
     lh_ns window = LH_CLAMP(rtt, WINDOW_MIN, (SIM_PROBE_WINDOW - 1) * SIM_PROBE_STEP);
     window = window / SIM_PROBE_STEP * SIM_PROBE_STEP;
     *probe = (struct sim_probe){

@@ -286,7 +286,7 @@ static struct sim_totals totals_of(struct world *world)
         .spurious = lane.packets_lost_spurious,
         .lost = lane.packets_lost,
         .packets = lane.packets_sent,
-        .dropped_queue = world->links[0].dropped_queue,
+        .dropped_queue = world->links[0].dropped_queue + world->links[0].dropped_policed,
     };
 }
 
@@ -577,7 +577,8 @@ static void world_init(struct world *world,
 // Thousandths of the content that the link could have carried in `span`.
 static uint64_t efficiency(const struct sim_link_config *link, uint64_t bytes, lh_ns span)
 {
-    uint64_t could = lh_muldiv(link->rate, span, LH_SECOND);
+    uint64_t rate = link->police_rate != 0 ? LH_MIN(link->rate, link->police_rate) : link->rate;
+    uint64_t could = lh_muldiv(rate, span, LH_SECOND);
     could = lh_muldiv(could, PAYLOAD_SHARE, 1000);
     could = lh_muldiv(could, 1000000 - link->loss_ppm, 1000000);
     could = lh_muldiv(could, 1000000 - link->burst_ppm, 1000000);
