@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How it works. Credit grows by rate * time up to `burst`, sending takes from it. Nothing is
-// offered until a whole quantum has gathered, so that packets leave in runs that one system call
-// takes. Credit is whole bytes; the time that did not yet make a byte stays uncounted (`updated`
-// moves on by the time that the added bytes took, rounded up), so the long-run rate is exact and
-// never exceeded.
+// offered until a whole quantum has gathered, so that a wake-up is worth its while; it then goes
+// out in runs that one system call takes each. Credit is whole bytes; the time that did not yet
+// make a byte stays uncounted (`updated` moves on by the time that the added bytes took, rounded
+// up), so the long-run rate is exact and never exceeded.
 #include "cc/pacer.h"
 
 #include "base/assert.h"
@@ -12,7 +12,8 @@
 
 #define QUANTUM_TIME (LH_US * 500)
 #define BURST_TIME   (2 * LH_MS)
-#define QUANTUM_MAX  65536u
+#define QUANTUM_MAX  262144u
+#define RUN_MAX      65536u
 
 void lh_pacer_init(struct lh_pacer *pacer, uint64_t packet_size, lh_ns now)
 {
@@ -28,6 +29,13 @@ uint64_t lh_pacer_quantum(const struct lh_pacer *pacer)
 {
     uint64_t bytes = LH_MIN(lh_muldiv(pacer->rate, QUANTUM_TIME, LH_SECOND), QUANTUM_MAX);
     return LH_MAX(bytes / pacer->packet_size, 1) * pacer->packet_size;
+}
+
+// What must be there for one more run, once a quantum has gathered.
+static int64_t run_of(const struct lh_pacer *pacer)
+{
+    uint64_t packets = LH_MAX(RUN_MAX / pacer->packet_size, 1);
+    return (int64_t)LH_MIN(lh_pacer_quantum(pacer), packets * pacer->packet_size);
 }
 
 static int64_t burst_of(const struct lh_pacer *pacer)
@@ -68,8 +76,9 @@ void lh_pacer_set_rate(struct lh_pacer *pacer, uint64_t bytes_per_second, lh_ns 
 uint64_t lh_pacer_available(struct lh_pacer *pacer, lh_ns now)
 {
     refill(pacer, now);
-    bool is_due = pacer->credit >= (int64_t)lh_pacer_quantum(pacer);
-    return is_due ? (uint64_t)pacer->credit : 0;
+    int64_t least = pacer->is_open ? run_of(pacer) : (int64_t)lh_pacer_quantum(pacer);
+    pacer->is_open = pacer->credit >= least;
+    return pacer->is_open ? (uint64_t)pacer->credit : 0;
 }
 
 void lh_pacer_consume(struct lh_pacer *pacer, uint64_t bytes)
@@ -89,7 +98,7 @@ void lh_pacer_hold(struct lh_pacer *pacer, lh_ns now)
 lh_ns lh_pacer_next(const struct lh_pacer *pacer, lh_ns now)
 {
     int64_t missing = (int64_t)lh_pacer_quantum(pacer) - pacer->credit;
-    if (missing <= 0)
+    if (missing <= 0 || (pacer->is_open && pacer->credit >= run_of(pacer)))
         return now;
     if (pacer->rate == 0)
         return LH_NEVER;

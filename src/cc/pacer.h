@@ -5,7 +5,8 @@
 //
 //   sent(t0, t1) <= burst + rate * (t1 - t0)       burst = max(2 quanta, rate * 2 ms)
 //
-// The quantum is what goes out in one system call: clamp(rate * 0.5 ms, 1 packet, 64 KB).
+// The quantum is what gathers before anything goes out: clamp(rate * 0.5 ms, 1 packet, 256 KB). It
+// goes out in runs of one system call each, 64 KB at most.
 #ifndef LH_CC_PACER_H
 #define LH_CC_PACER_H
 
@@ -19,6 +20,7 @@ struct lh_pacer {
     uint64_t packet_size; // bytes
     int64_t credit;       // bytes that may go now; negative after a batch that overshot
     lh_ns updated;
+    bool is_open; // a quantum had gathered, and there is enough left for a run
     bool is_held; // nothing may go for another reason: credit does not gather
 };
 

@@ -84,8 +84,9 @@ static void the_quantum_is_half_a_millisecond_in_whole_packets_within_bounds(voi
         {5999999, PACKET},
         {6000000, 2 * PACKET},
         {125000000, 41 * PACKET},
-        {1250000000, 43 * PACKET}, // 64 KiB
-        {UINT64_MAX, 43 * PACKET},
+        {250000000, 83 * PACKET},
+        {1250000000, 174 * PACKET}, // 256 KiB
+        {UINT64_MAX, 174 * PACKET},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct lh_pacer pacer;
@@ -93,6 +94,25 @@ static void the_quantum_is_half_a_millisecond_in_whole_packets_within_bounds(voi
         lh_pacer_set_rate(&pacer, cases[i].rate, 0);
         check_uint(lh_pacer_quantum(&pacer), cases[i].quantum);
     }
+}
+
+static void a_large_quantum_goes_out_in_runs_of_64_kib(void **state)
+{
+    (void)state;
+    const uint64_t rate = 1250000000, run = 43 * PACKET;
+    struct lh_pacer pacer;
+    lh_pacer_init(&pacer, PACKET, 0);
+    lh_pacer_consume(&pacer, PACKET);
+    lh_pacer_set_rate(&pacer, rate, 0);
+    lh_ns due = lh_pacer_next(&pacer, 0);
+    check_uint(lh_pacer_available(&pacer, due - 2), 0);
+    for (unsigned i = 0; i < 4; i++) { // all of it now, although less than a quantum is left
+        check_uint(lh_pacer_next(&pacer, due), due);
+        assert_true(lh_pacer_available(&pacer, due) >= run);
+        lh_pacer_consume(&pacer, run);
+    }
+    check_uint(lh_pacer_available(&pacer, due), 0); // two packets are left: not worth a call
+    assert_true(lh_pacer_next(&pacer, due) > due + 200 * LH_US);
 }
 
 static void without_a_rate_nothing_is_ever_due(void **state)
@@ -153,6 +173,7 @@ int main(void)
         cmocka_unit_test(makes_up_for_wakeups_that_come_up_to_a_millisecond_late),
         cmocka_unit_test(a_long_pause_gives_no_more_than_one_burst),
         cmocka_unit_test(the_quantum_is_half_a_millisecond_in_whole_packets_within_bounds),
+        cmocka_unit_test(a_large_quantum_goes_out_in_runs_of_64_kib),
         cmocka_unit_test(without_a_rate_nothing_is_ever_due),
         cmocka_unit_test(a_lower_rate_takes_saved_credit_away),
         cmocka_unit_test(a_batch_that_overshot_is_paid_back),
