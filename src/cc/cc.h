@@ -96,17 +96,19 @@ struct lh_cc_type {
     void (*go_on)(void *state, const struct lh_cc_known *known, lh_ns now);
 };
 
-// Loss-discounted and model-based (lt.h): `high`, and what `fair` is while it has the path to
-// itself.
+// The policies (docs/congestion-control.md). fair and high are loss-discounted and model-based
+// (lt.h) while alone on the path, and classified CUBIC of different weights in company (cc_fair.c).
+extern const struct lh_cc_type lh_cc_fair;
 extern const struct lh_cc_type lh_cc_high;
-extern const struct lh_cc_type lh_cc_lt;
+extern const struct lh_cc_type lh_cc_low;
+extern const struct lh_cc_type lh_cc_lt;    // the model alone, blind for company: for measurements
 extern const struct lh_cc_type lh_cc_fixed; // needs rate_target
 // For the SSH lane: TCP below paces already; a constant window, no pacing.
 extern const struct lh_cc_type lh_cc_pipe;
 // What others do, to compare with in the simulator; no policy offers it.
 extern const struct lh_cc_type lh_cc_cubic;
 
-// NULL where there is none; names: lt, high, fixed, pipe, cubic.
+// NULL where there is none; names: fair, high, low, fixed, lt, pipe, cubic.
 const struct lh_cc_type *lh_cc_by_name(const char *name);
 
 #endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The controllers that are the LT core (lt.h) and nothing else, with the parameters of a policy.
+// The parameters of the policies, and the controller that is the LT core (lt.h) and nothing else:
+// the yardstick of the policies that build on it.
 #include <assert.h>
 
 #include "cc/lt.h"
@@ -27,13 +28,18 @@ const struct lh_lt_params lh_lt_params_fair = {
     .cruise_min = 2 * LH_SECOND,
 };
 
-static_assert(sizeof(struct lh_lt) <= LH_CC_STATE_MAX, "LH_CC_STATE_MAX is too small");
+const struct lh_lt_params lh_lt_params_low = {
+    .loss_cap_ppm = 50000,
+    .margin = 990,
+    .gain_up = 1250,
+    .queue_cap_min = 25 * LH_MS,
+    .queue_cap_share = 500,
+    .queue_up_min = 0,
+    .queue_up_share = 125,
+    .cruise_min = 2 * LH_SECOND,
+};
 
-static void high_init(
-    void *state, uint32_t packet_size, const struct lh_cc_limits *limits, lh_ns rtt_hint, lh_ns now)
-{
-    lh_lt_init(state, &lh_lt_params_high, packet_size, limits, rtt_hint, now);
-}
+static_assert(sizeof(struct lh_lt) <= LH_CC_STATE_MAX, "LH_CC_STATE_MAX is too small");
 
 static void alone_init(
     void *state, uint32_t packet_size, const struct lh_cc_limits *limits, lh_ns rtt_hint, lh_ns now)
@@ -93,27 +99,10 @@ static void go_on(void *state, const struct lh_cc_known *known, lh_ns now)
     lh_lt_take_over(state, known, now);
 }
 
-// `fair` for a path that is ours alone, and the yardstick of the policies that build on it.
 const struct lh_cc_type lh_cc_lt = {
     .name = "lt",
     .size = sizeof(struct lh_lt),
     .init = alone_init,
-    .set_limits = set_limits,
-    .on_sent = on_sent,
-    .on_feedback = on_feedback,
-    .on_timeout = on_timeout,
-    .on_path_change = on_path_change,
-    .pacing_rate = pacing_rate,
-    .cwnd = cwnd,
-    .phase = phase,
-    .view = view,
-    .go_on = go_on,
-};
-
-const struct lh_cc_type lh_cc_high = {
-    .name = "high",
-    .size = sizeof(struct lh_lt),
-    .init = high_init,
     .set_limits = set_limits,
     .on_sent = on_sent,
     .on_feedback = on_feedback,

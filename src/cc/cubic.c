@@ -11,6 +11,7 @@
 #include "cc/cubic.h"
 
 #include "base/assert.h"
+#include "base/cleanup.h"
 #include "base/math.h"
 
 #define BETA          700u // per thousand, what an event leaves
@@ -105,6 +106,17 @@ void lh_cubic_on_ack(struct lh_cubic *cubic, uint64_t acked, lh_ns rtt, lh_ns no
     uint64_t per_round = lh_muldiv(cubic->unit, alpha, PERMILLE);
     cubic->friendly += step(acked, per_round, cubic->window, &cubic->friendly_rest);
     cubic->window = LH_MIN(LH_MAX(cubic->window, cubic->friendly), WINDOW_LIMIT);
+}
+
+void lh_cubic_scale(struct lh_cubic *cubic, uint32_t permille)
+{
+    uint64_t *const parts[] = {&cubic->window, &cubic->window_max, &cubic->prior, &cubic->friendly,
+                               &cubic->origin};
+    for (size_t i = 0; i < LH_ARRAY_LEN(parts); i++)
+        *parts[i] = LH_MIN(lh_muldiv(*parts[i], permille, PERMILLE), WINDOW_LIMIT);
+    cubic->window = LH_MAX(cubic->window, cubic->window_min);
+    if (cubic->threshold != UINT64_MAX)
+        cubic->threshold = cubic->window;
 }
 
 void lh_cubic_on_event(struct lh_cubic *cubic, uint64_t inflight, lh_ns now)

@@ -40,6 +40,8 @@ void lh_cubic_start_at(struct lh_cubic *cubic, uint64_t window);
 void lh_cubic_on_ack(struct lh_cubic *cubic, uint64_t acked, lh_ns rtt, lh_ns now);
 // One congestion event; `inflight` bytes at the time.
 void lh_cubic_on_event(struct lh_cubic *cubic, uint64_t inflight, lh_ns now);
+// The whole curve, `permille` of what it was.
+void lh_cubic_scale(struct lh_cubic *cubic, uint32_t permille);
 bool lh_cubic_is_slow_start(const struct lh_cubic *cubic);
 
 // Cube root, rounded down.

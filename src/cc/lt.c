@@ -208,6 +208,11 @@ void lh_lt_take_over(struct lh_lt *lt, const struct lh_cc_known *known, lh_ns no
     lt_refresh(lt);
 }
 
+void lh_lt_freeze_loss(struct lh_lt *lt, bool is_frozen)
+{
+    lt->is_loss_frozen = is_frozen;
+}
+
 // --- Congestion ----------------------------------------------------------------------------------
 
 // Learns the path's own loss from an interval with a low queue. Short runs of excess are its
@@ -369,7 +374,7 @@ static uint32_t end_interval(struct lh_lt *lt, const struct lh_cc_feedback *feed
     else if (lh_loss_baseline_is_known(&lt->loss))
         lt->queue_top[1] = lh_ns_max(lt->queue_top[1], seen.queue_top);
     bool is_quiet = lt->phase == LH_LT_CRUISE || lt->phase == LH_LT_DOWN;
-    if (is_quiet && is_queue_low && seen.packets > 0)
+    if (is_quiet && is_queue_low && seen.packets > 0 && !lt->is_loss_frozen)
         learn_loss(lt, &seen);
     if (is_congested_now)
         on_congestion(lt, &seen, feedback->inflight, now);

@@ -35,6 +35,7 @@ struct lh_lt_params {
 
 extern const struct lh_lt_params lh_lt_params_high;
 extern const struct lh_lt_params lh_lt_params_fair; // while alone on the path
+extern const struct lh_lt_params lh_lt_params_low;  // its losses alone
 
 enum lh_lt_phase {
     LH_LT_STARTUP,
@@ -125,6 +126,7 @@ struct lh_lt {
     struct lh_lt_startup startup;
     struct lh_lt_interval interval, last;
     struct lh_loss_baseline loss;
+    bool is_loss_frozen; // nothing is learned about the path's own loss
 };
 
 // As the functions of struct lh_cc_type; `params` must stay.
@@ -148,6 +150,9 @@ void lh_lt_go_on(struct lh_lt *lt, uint64_t rate, lh_ns now);
 // Right after lh_lt_init: what another controller knew. Startup begins at what was delivered where
 // the bandwidth is unknown.
 void lh_lt_take_over(struct lh_lt *lt, const struct lh_cc_known *known, lh_ns now);
+
+// Keeps the baseline of losses as it is: somebody else makes losses now.
+void lh_lt_freeze_loss(struct lh_lt *lt, bool is_frozen);
 
 // What the model says. Rates are of arrival unless said, in bytes/s.
 uint64_t lh_lt_bw(const struct lh_lt *lt);

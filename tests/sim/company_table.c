@@ -79,6 +79,29 @@ struct row {
 
 static const struct row rows[] = {
     AGAINST_CUBIC("lt", lh_cc_lt, 0, 0, false),
+    AGAINST_CUBIC("fair", lh_cc_fair, 350, 650, true),
+    {"fair / 3 cubic, queue 1", &lh_cc_fair, &lh_cc_cubic, false, true, false, 3, 1000, 0, 0, 0, 0,
+     SHARE, 0, 0},
+    {"fair / fair, queue 0.5", &lh_cc_fair, &lh_cc_fair, false, false, false, 1, 500, 0, 0, 0, 0,
+     JAIN, 950, UINT64_MAX},
+    {"fair / fair, queue 1", &lh_cc_fair, &lh_cc_fair, true, false, false, 1, 1000, 0, 0, 0, 0,
+     JAIN, 950, UINT64_MAX},
+    {"fair / fair, queue 4", &lh_cc_fair, &lh_cc_fair, false, false, false, 1, 4000, 0, 0, 0, 0,
+     JAIN, 950, UINT64_MAX},
+    {"fair alone, queue 4", &lh_cc_fair, NULL, true, false, false, 0, 4000, 0, 0, 0, 0, QUEUE, 0,
+     5000},
+    AGAINST_CUBIC("high", lh_cc_high, 500, 850, true),
+    AGAINST_CUBIC("low", lh_cc_low, 0, 100, true),
+    {"low alone, queue 1", &lh_cc_low, NULL, false, false, false, 0, 1000, 0, 0, 0, 0, SHARE, 900,
+     UINT64_MAX},
+    {"low alone, queue 4", &lh_cc_low, NULL, true, false, false, 0, 4000, 0, 0, 0, 0, QUEUE_HIGH, 0,
+     25000},
+    {"low after cubic, queue 0.5", &lh_cc_low, &lh_cc_cubic, false, true, false, 1, 500, 0, 0,
+     30 * LH_SECOND, 0, SHARE, 900, UINT64_MAX},
+    {"low after cubic, queue 4", &lh_cc_low, &lh_cc_cubic, false, true, false, 1, 4000, 0, 0,
+     30 * LH_SECOND, 0, SHARE, 900, UINT64_MAX},
+    {"low / fair, queue 1", &lh_cc_low, &lh_cc_fair, false, false, true, 1, 1000, 0, 0, 0, 0, SHARE,
+     0, 0},
     AGAINST_CUBIC("TCP", lh_cc_cubic, 0, 0, false),
 };
 
@@ -217,6 +240,108 @@ static bool is_chosen(const struct row *row, const struct company_choice *choice
     return choice->rows == NULL || strstr(row->name, choice->rows) != NULL;
 }
 
+// --- Alone ---------------------------------------------------------------------------------------
+
+// Nobody else is there: what is E, and for how long does the controller think otherwise?
+struct lone_row {
+    const char *name;
+    const struct lh_cc_type *cc;
+    bool is_quick;         // its cells of 10 and 100 ms and at most 1 % only
+    uint32_t jitter;       // per thousand of the round trip
+    uint32_t burst;        // losses come in runs of so many on average; 0: one by one
+    uint64_t low;          // bound of E, per thousand, in every cell
+    lh_ns in_company_most; // in all cells together
+};
+
+static const struct lone_row lone_rows[] = {
+    {"fair alone, 36 cells", &lh_cc_fair, true, 0, 0, 900, LH_NEVER},
+    {"fair alone, bursts", &lh_cc_fair, false, 0, 8, 850, LH_NEVER},
+    {"fair alone, jitter", &lh_cc_fair, false, 200, 0, 0, LH_NEVER},
+    {"high alone, 36 cells", &lh_cc_high, false, 0, 0, 950, LH_NEVER},
+    {"high alone, bursts", &lh_cc_high, false, 0, 8, 850, LH_NEVER},
+    {"high alone, jitter", &lh_cc_high, false, 200, 0, 0, LH_NEVER},
+    {"low alone, 36 cells", &lh_cc_low, false, 0, 0, 0, LH_NEVER},
+};
+
+struct lone_outcome {
+    uint64_t cells, good, least;
+    lh_ns in_company, rtt; // of the worst cell
+    uint32_t loss_ppm, company_cells;
+};
+
+static void
+run_lone(const struct lone_row *row, const struct company_choice *choice, struct lone_outcome *out)
+{
+    static const uint32_t rtts[] = {1, 10, 50, 100, 200, 300};
+    static const uint32_t losses[] = {0, 1000, 10000, 20000, 50000, 100000};
+    *out = (struct lone_outcome){.least = UINT64_MAX};
+    for (size_t i = 0; i < LH_ARRAY_LEN(rtts) * LH_ARRAY_LEN(losses); i++) {
+        lh_ns rtt = rtts[i / LH_ARRAY_LEN(losses)] * LH_MS;
+        uint32_t loss = losses[i % LH_ARRAY_LEN(losses)];
+        if (choice->is_quick && (loss > 10000 || (rtt != 10 * LH_MS && rtt != 100 * LH_MS)))
+            continue;
+        struct company_config config = {
+            .rate = RATE,
+            .queue_bytes = LH_MAX(lh_muldiv(RATE, rtt, LH_SECOND), (uint64_t)64000),
+            .loss_ppm = row->burst == 0 ? loss : 0,
+            .burst_ppm = row->burst == 0 ? 0 : loss,
+            .burst_packets = row->burst,
+            .jitter = rtt * row->jitter / 1000,
+            .flows = 1,
+            .flow[0] = {.cc = row->cc, .rtt = rtt},
+            .measure_from = 8 * rtt + LH_SECOND / 2,
+            .until = (choice->is_quick ? 15 : 35) * LH_SECOND,
+        };
+        struct company_result result = company_run(&config, choice->seed, false);
+        uint64_t reached = (uint64_t)result.share[0] * 1000000 / (1000000 - loss);
+        out->cells++;
+        out->good += result.is_ok && reached >= row->low;
+        out->in_company += result.in_company;
+        out->company_cells += result.in_company > 0;
+        if (choice->is_traced)
+            printf("# %s, %llu ms, %u ppm: E %llu, company %.1f s %s\n", row->name,
+                   (unsigned long long)(rtt / LH_MS), loss, (unsigned long long)reached,
+                   (double)result.in_company / 1e9, result.failure);
+        if (reached < out->least) {
+            out->least = reached;
+            out->rtt = rtt;
+            out->loss_ppm = loss;
+        }
+    }
+}
+
+static bool is_lone_ok(const struct lone_row *row, const struct lone_outcome *out)
+{
+    return out->good == out->cells && out->in_company <= row->in_company_most;
+}
+
+static unsigned lone_table(const struct company_choice *choice)
+{
+    unsigned missed = 0;
+    for (size_t i = 0; i < LH_ARRAY_LEN(lone_rows); i++) {
+        struct lone_row given = lone_rows[i];
+        const struct lone_row *row = &given;
+        struct lone_outcome out;
+        if (choice->rows != NULL && strstr(row->name, choice->rows) == NULL)
+            continue;
+        if (choice->cc != NULL)
+            given.cc = lh_cc_by_name(choice->cc);
+        run_lone(row, choice, &out);
+        printf("%-30s E >= %-7g %8.3f  (%llu ms, %.1f %%)  %llu of %llu cells  %s  thought of "
+               "company for %.1f s in %u cells\n",
+               row->name, (double)row->low / 1000, (double)out.least / 1000,
+               (unsigned long long)(out.rtt / LH_MS), (double)out.loss_ppm / 1e4,
+               (unsigned long long)out.good, (unsigned long long)out.cells,
+               is_lone_ok(row, &out) ? "ok    " : "MISSED", (double)out.in_company / 1e9,
+               out.company_cells);
+        fflush(stdout);
+        missed += !is_lone_ok(row, &out);
+    }
+    return missed;
+}
+
+// --- All of them ---------------------------------------------------------------------------------
+
 unsigned company_table(const struct company_choice *choice)
 {
     unsigned missed = 0;
@@ -235,7 +360,7 @@ unsigned company_table(const struct company_choice *choice)
         print_row(&row, &out);
         missed += !out.is_ok;
     }
-    return missed;
+    return missed + lone_table(choice);
 }
 
 unsigned company_test(const struct company_choice *choice, unsigned *number)
@@ -253,6 +378,18 @@ unsigned company_test(const struct company_choice *choice, unsigned *number)
                    rows[i].name, (unsigned long long)out.worst_seed);
         fflush(stdout);
         failed += !out.is_ok;
+    }
+    for (size_t i = 0; i < LH_ARRAY_LEN(lone_rows); i++) {
+        const struct lone_row *row = &lone_rows[i];
+        struct lone_outcome out;
+        if (choice->is_quick && !row->is_quick)
+            continue;
+        run_lone(row, choice, &out);
+        bool is_ok = is_lone_ok(row, &out);
+        printf("%s %u - company: %s # E %.3f, in company %.1f s\n", is_ok ? "ok" : "not ok",
+               ++*number, row->name, (double)out.least / 1000, (double)out.in_company / 1e9);
+        fflush(stdout);
+        failed += !is_ok;
     }
     return failed;
 }

@@ -24,6 +24,7 @@ struct toy_link {
     uint32_t loss_ppm;    // after the bottleneck
     lh_ns burst;          // loss comes in runs of this length; 0 = independent
     uint64_t app_rate;    // what the application offers, bytes/s; 0 = as much as goes
+    uint64_t rival;       // bytes that another sender keeps in flight through the same queue
 
     const struct lh_cc_type *cc;
     uint64_t state[LH_CC_STATE_MAX / 8];
@@ -208,6 +209,16 @@ static inline void toy_feedback(struct toy_link *link)
     link->cc->on_feedback(link->state, &feedback);
 }
 
+// The other sender's part of a tick: its window every round trip, queue included.
+static inline void toy_rival(struct toy_link *link, lh_ns tick)
+{
+    lh_ns waits = lh_ns_since(link->queue_free, link->now);
+    uint64_t bytes = lh_muldiv(link->rival, tick, link->rtt + waits);
+    if (lh_muldiv(waits, link->capacity, LH_SECOND) <= link->queue_bytes)
+        link->queue_free =
+            lh_ns_max(link->now, link->queue_free) + lh_muldiv(bytes, LH_SECOND, link->capacity);
+}
+
 // Runs for `span`; returns what was delivered in it, bytes.
 static inline uint64_t toy_run(struct toy_link *link, lh_ns span)
 {
@@ -222,6 +233,8 @@ static inline uint64_t toy_run(struct toy_link *link, lh_ns span)
             toy_feedback(link);
             link->next_feedback = link->now + interval;
         }
+        if (link->rival > 0)
+            toy_rival(link, tick);
         toy_send(link);
     }
     return link->delivered - before;

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cc/share_probe.h"
+
+#include "base/math.h"
+
+#define QUEUE_NEEDED 3u // times a low queue: less could not fall by enough to be measured
+#define RETRY        (100 * LH_MS)
+#define SMOOTHING    4u // feedbacks
+#define DEPTH_MOST   300u
+#define DEPTH_LEAST  60u
+#define DEPTH_QUEUE  60u   // per cent of the queue that a probe takes away at most
+#define SHARE_MOST   1500u // measured; beyond, somebody else gave way meanwhile
+
+void lh_share_probe_init(
+    struct lh_share_probe *probe, lh_ns wait, lh_ns between, uint32_t between_rtts, lh_ns now)
+{
+    *probe = (struct lh_share_probe){.next_at = now + wait,
+                                     .between = between,
+                                     .between_rtts = between_rtts,
+                                     .window_share = LH_SHARE_ONE};
+}
+
+void lh_share_probe_spoil(struct lh_share_probe *probe)
+{
+    probe->is_spoilt = true;
+}
+
+static void begin(struct lh_share_probe *probe, const struct lh_share_seen *seen)
+{
+    probe->is_probing = true;
+    probe->is_spoilt = false;
+    probe->began_at = seen->now;
+    probe->queue_before = probe->queue;
+    probe->inflight_before = probe->inflight;
+    probe->rtt_before = lh_ns_max(seen->rtt, LH_US);
+    uint64_t depth = lh_muldiv(seen->queue_stands, LH_SHARE_ONE, probe->rtt_before);
+    depth = LH_CLAMP(depth * DEPTH_QUEUE / 100, DEPTH_LEAST, DEPTH_MOST);
+    probe->window_share = LH_SHARE_ONE - (uint32_t)depth;
+}
+
+static enum lh_share_answer
+conclude(struct lh_share_probe *probe, const struct lh_share_seen *seen, uint32_t *out_share)
+{
+    uint64_t fallen = lh_sub_sat(probe->inflight_before, probe->inflight);
+    uint64_t wanted =
+        lh_muldiv(probe->inflight_before, LH_SHARE_ONE - probe->window_share, LH_SHARE_ONE);
+    probe->is_probing = false;
+    probe->window_share = LH_SHARE_ONE;
+    probe->next_at = seen->now + lh_ns_max(probe->between, probe->between_rtts * seen->rtt);
+    if (probe->is_spoilt || fallen == 0 || fallen < wanted / 2)
+        return LH_SHARE_UNKNOWN;
+    lh_ns drop = lh_ns_since(probe->queue_before, probe->queue);
+    uint64_t share = lh_muldiv(drop, probe->inflight_before, fallen);
+    share = lh_muldiv(share, LH_SHARE_ONE, probe->rtt_before);
+    if (share > SHARE_MOST)
+        return LH_SHARE_UNKNOWN;
+    *out_share = (uint32_t)LH_MIN(share, (uint64_t)LH_SHARE_ONE);
+    return LH_SHARE_MEASURED;
+}
+
+enum lh_share_answer lh_share_probe_step(struct lh_share_probe *probe,
+                                         const struct lh_share_seen *seen,
+                                         uint32_t *out_share)
+{
+    probe->queue = (probe->queue * (SMOOTHING - 1) + seen->queue) / SMOOTHING;
+    probe->inflight = (probe->inflight * (SMOOTHING - 1) + seen->inflight) / SMOOTHING;
+    if (probe->is_probing) {
+        bool is_over = seen->now >= probe->began_at + probe->rtt_before * 5 / 2;
+        return is_over ? conclude(probe, seen, out_share) : LH_SHARE_NONE;
+    }
+    if (seen->now < probe->next_at)
+        return LH_SHARE_NONE;
+    if (seen->queue_stands >= QUEUE_NEEDED * seen->queue_low)
+        begin(probe, seen);
+    else
+        probe->next_at = seen->now + RETRY;
+    return LH_SHARE_NONE;
+}
