@@ -158,9 +158,6 @@ set_policy(void *target, const struct lh_option *option, const char *value, stru
 {
     struct args *args = target;
     args->policy_given = true;
-    if (strcmp(value, "low") == 0)
-        return usage_error(info, "is not supported by this version: use fair with -l RATE to leave "
-                                 "room for others");
     return lh_option_choice(args->options, option, value, info);
 }
 
@@ -229,6 +226,7 @@ static lh_err set_block_size(void *target,
 
 static const struct lh_choice policies[] = {{"fair", LHCP_POLICY_FAIR},
                                             {"high", LHCP_POLICY_HIGH},
+                                            {"low", LHCP_POLICY_LOW},
                                             {"fixed", LHCP_POLICY_FIXED},
                                             {NULL, 0}};
 static const struct lh_choice overwrites[] = {{"diff", LHCP_OVERWRITE_DIFF},
@@ -267,7 +265,7 @@ static const struct lh_option lhcp_options_table[] = {
     {'m', NULL, "RATE", LH_OPTION_SHOWN, set_rate, OF(rate_min), .low = 0,
      .help = "minimum rate (0)"},
     {0, "policy", "POLICY", LH_OPTION_SHOWN, set_policy, OF(policy), .choices = policies,
-     .help = "fair, high, or fixed (holds -l whatever happens)"},
+     .help = "fair, high, low, or fixed (holds -l whatever happens)"},
     {'c', NULL, "CIPHER", LH_OPTION_SHOWN, set_cipher,
      .help = "aes128, aes256 (both GCM), chacha20 or ocb for the UDP packets"},
     {0, "udp", "auto|off", LH_OPTION_SHOWN, set_choice, OF(udp), .choices = udps,
@@ -306,7 +304,7 @@ static const struct lh_option lhcp_options_table[] = {
 
     {'T', NULL, NULL, LH_OPTION_COMPAT, lh_option_flag, ARGS(clear_text),
      .help = "in ascp: no encryption; data stays encrypted here"},
-    {'Q', NULL, NULL, LH_OPTION_COMPAT, lh_option_count, ARGS(fair_count), .help = "--policy=fair"},
+    {'Q', NULL, NULL, LH_OPTION_COMPAT, lh_option_count, ARGS(fair_count), .help = "--policy=fair; -QQ: low"},
 
     // Options of ascp that this version cannot honour.
 #define REFUSED(letter, name, arg, why) {letter, name, arg, LH_OPTION_REFUSED, NULL, .help = why}
@@ -615,8 +613,7 @@ static lh_err settle_options(struct args *args, struct lh_errinfo *info)
     if (args->check && args->dry_run)
         return usage_error(info, "--check and -n exclude each other");
     if (args->fair_count > 1 && !args->policy_given)
-        return usage_error(info, "option -QQ asks for the policy low, which this version has not: "
-                                 "use -Q with -l RATE to leave room for others");
+        options->policy = LHCP_POLICY_LOW;
     if (options->policy == LHCP_POLICY_FIXED && options->rate_target == 0)
         return usage_error(info, "--policy=fixed needs a rate: -l RATE");
     if (options->rate_target != 0 && options->rate_min > options->rate_target)
@@ -632,8 +629,6 @@ static lh_err settle_options(struct args *args, struct lh_errinfo *info)
                    "sides, are not read again");
     if (args->clear_text)
         add_notice(args, "data stays encrypted: there is no clear text here (-T, -c none)");
-    if (options->policy == LHCP_POLICY_HIGH)
-        add_notice(args, "the policy high behaves like fair in this version");
     return 0;
 }
 

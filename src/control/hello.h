@@ -49,6 +49,7 @@ enum lh_hello_policy {
     LH_HELLO_FAIR = 0,
     LH_HELLO_HIGH = 1,
     LH_HELLO_FIXED = 2,
+    LH_HELLO_LOW = 3,
     LH_HELLO_POLICY_N_
 };
 

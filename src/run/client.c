@@ -345,6 +345,7 @@ static struct lh_msg_pace make_pace(const struct lhcp_options *options)
 {
     static const uint8_t policies[] = {[LHCP_POLICY_FAIR] = LH_PACE_FAIR,
                                        [LHCP_POLICY_HIGH] = LH_PACE_HIGH,
+                                       [LHCP_POLICY_LOW] = LH_PACE_LOW,
                                        [LHCP_POLICY_FIXED] = LH_PACE_FIXED};
     return (struct lh_msg_pace){.policy = policies[options->policy],
                                 .rate_target = options->rate_target / 8,
@@ -368,7 +369,7 @@ static lh_err start_session(struct client *client, struct lh_errinfo *info)
         .leftover = connection->handshake.leftover,
         .leftover_len = connection->handshake.leftover_len,
         .udp_client = connection->udp,
-        .cc = options->policy == LHCP_POLICY_FIXED ? &lh_cc_fixed : &lh_cc_lt,
+        .cc = lh_pace_controller(make_pace(options).policy),
         .limits = {.rate_target = options->rate_target / 8, .rate_min = options->rate_min / 8},
         .live = {.pace = make_pace(options),
                  .trace_file = client->trace_file,

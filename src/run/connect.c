@@ -38,6 +38,7 @@ struct lh_hello_info lh_connect_offer(const struct lhcp_options *options)
     static const uint8_t policies[] = {
         [LHCP_POLICY_FAIR] = LH_HELLO_FAIR,
         [LHCP_POLICY_HIGH] = LH_HELLO_HIGH,
+        [LHCP_POLICY_LOW] = LH_HELLO_LOW,
         [LHCP_POLICY_FIXED] = LH_HELLO_FIXED,
     };
     struct lh_hello_info offer = {

@@ -53,9 +53,10 @@ enum lhcp_udp {
 };
 
 enum lhcp_policy {
-    LHCP_POLICY_FAIR, // the controller "lt"
-    LHCP_POLICY_HIGH, // "lt" too, until the full set of controllers exists; the notice says so
-    LHCP_POLICY_FIXED // the controller "fixed": needs rate_target
+    LHCP_POLICY_FAIR, // shares a link as one TCP connection does, and fills it when alone
+    LHCP_POLICY_HIGH, // likewise, with the weight of a few
+    LHCP_POLICY_LOW,  // gives way to everybody
+    LHCP_POLICY_FIXED // needs rate_target
 };
 
 enum lhcp_cipher {

@@ -34,21 +34,18 @@ static bool sends(const struct lh_live *live)
 
 static const struct {
     const char *word;
-    const char *controller; // of cc/cc.h,
-    const char *otherwise;  // and where there is none of that name; NULL: nothing
+    const struct lh_cc_type *controller;
 } policies[LH_PACE_N_] = {
-    [LH_PACE_FAIR] = {"fair", "fair", "lt"},
-    [LH_PACE_HIGH] = {"high", "high", "lt"},
-    [LH_PACE_FIXED] = {"fixed", "fixed", NULL},
-    [LH_PACE_LOW] = {"low", "low", NULL},
+    [LH_PACE_FAIR] = {"fair", &lh_cc_fair},
+    [LH_PACE_HIGH] = {"high", &lh_cc_high},
+    [LH_PACE_FIXED] = {"fixed", &lh_cc_fixed},
+    [LH_PACE_LOW] = {"low", &lh_cc_low},
 };
 
-static const struct lh_cc_type *controller_of(uint8_t policy)
+const struct lh_cc_type *lh_pace_controller(uint8_t policy)
 {
-    const struct lh_cc_type *cc = lh_cc_by_name(policies[policy].controller);
-    if (cc == NULL && policies[policy].otherwise != NULL)
-        cc = lh_cc_by_name(policies[policy].otherwise);
-    return cc;
+    LH_ASSERT(policy < LH_PACE_N_);
+    return policies[policy].controller;
 }
 
 // From the one that leaves most to others to the one that leaves least.
@@ -102,23 +99,15 @@ lh_err lh_pace_change(const struct lh_msg_pace *now,
 }
 
 // The sender's part: the transport gets it.
-static lh_err apply(struct lh_live *live, const struct lh_msg_pace *pace, struct lh_errinfo *info)
+static void apply(struct lh_live *live, const struct lh_msg_pace *pace)
 {
     struct lh_cc_limits limits = {.rate_target = LH_MIN(pace->rate_target, LH_CC_RATE_MAX),
                                   .rate_min = LH_MIN(pace->rate_min, LH_CC_RATE_MAX)};
-    const struct lh_cc_type *cc = controller_of(pace->policy);
     struct lh_transport *transport = live->session->transport;
     lh_ns now = lh_loop_now(live->session->loop);
     live->session->ssh_limits = limits; // of the SSH lane, should it be made anew
-    if (cc == NULL)
-        return lh_fail(info, LH_E_INVALID, 0, "this version has no policy %s",
-                       policies[pace->policy].word);
-    if (pace->policy != live->pace.policy)
-        lh_transport_set_policy(transport, cc, &limits, now);
-    else
-        lh_transport_set_limits(transport, &limits, now);
+    lh_transport_set_policy(transport, lh_pace_controller(pace->policy), &limits, now);
     live->pace = *pace;
-    return 0;
 }
 
 static lh_err change(struct lh_live *live, const struct lh_msg_pace *pace, struct lh_errinfo *info)
@@ -127,9 +116,7 @@ static lh_err change(struct lh_live *live, const struct lh_msg_pace *pace, struc
     if (live->session->job == NULL || live->session->is_finished)
         return lh_fail(info, LH_E_CLOSED, 0, "the transfer is over");
     if (sends(live)) {
-        lh_err err = apply(live, pace, info);
-        if (err != 0)
-            return err;
+        apply(live, pace);
     } else if (!lh_job_tell(live->session->job, &message)) {
         return lh_fail(info, LH_E_BUSY, 0, "the other side cannot be told now");
     } else {
@@ -141,14 +128,12 @@ static lh_err change(struct lh_live *live, const struct lh_msg_pace *pace, struc
 
 static void on_pace(struct lh_live *live, const struct lh_msg_pace *asked)
 {
-    struct lh_errinfo ignored = {0};
     struct lh_msg_pace pace = *asked;
     if (!sends(live))
         return;
     if (live->session->is_client)
         pace = lh_pace_within(&live->own, asked);
-    lh_err err = apply(live, &pace, &ignored);
-    (void)err; // what cannot be changed stays
+    apply(live, &pace);
 }
 
 // --- The private socket --------------------------------------------------------------------------

@@ -73,6 +73,8 @@ void lh_live_on_release(struct lh_live *live);           // and done with
 // Adds this session to the account of the whole run.
 void lh_live_add_shares(const struct lh_live *live, struct lh_held_shares *shares);
 
+// The controller of an enum lh_pace_policy, whose numbers enum lh_hello_policy shares.
+const struct lh_cc_type *lh_pace_controller(uint8_t policy);
 // The rules of a change, for themselves: what `asked` of the other side becomes at a client whose
 // person asked for `own`.
 struct lh_msg_pace lh_pace_within(const struct lh_msg_pace *own, const struct lh_msg_pace *asked);

@@ -302,7 +302,7 @@ static lh_err start_session(struct server *server, struct lh_errinfo *info)
         .leftover = server->handshake.leftover,
         .leftover_len = server->handshake.leftover_len,
         .udp_port = server->port,
-        .cc = pace->policy == LH_HELLO_FIXED ? &lh_cc_fixed : &lh_cc_lt,
+        .cc = lh_pace_controller(pace->policy),
         .limits = {.rate_target = LH_MIN(pace->rate_target, LH_CC_RATE_MAX),
                    .rate_min = LH_MIN(pace->rate_min, LH_CC_RATE_MAX)},
         .live = {.pace = {.policy = pace->policy,

@@ -30,7 +30,7 @@ COMMANDS = {
     "lhcp-unknown-option": ["lhcp", "--frobnicate", "a", "host:b"],
     "lhcp-unknown-letter": ["lhcp", "-QTr", "a", "host:b"],
     "lhcp-refused-option": ["lhcp", "--file-list=x", "host:b"],
-    "lhcp-refused-policy": ["lhcp", "--policy=low", "a", "host:b"],
+    "lhcp-refused-policy": ["lhcp", "--policy=greedy", "a", "host:b"],
     "lhcp-bad-rate": ["lhcp", "-l", "fast", "a", "host:b"],
     "lhcp-bad-fingerprint": ["lhcp", "--check-sshfp", "12:34", "a", "host:b"],
     "lhcp-both-remote": ["lhcp", "one:a", "two:b"],

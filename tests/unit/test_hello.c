@@ -140,6 +140,7 @@ static void the_client_says_how_fast_the_server_may_send(void **state)
         {{0, 0, 0}, false},
         {{LH_HELLO_FAIR, 125000000, 0}, false},
         {{LH_HELLO_HIGH, 0, 1000}, false},
+        {{LH_HELLO_LOW, 1000, 0}, false},
         {{LH_HELLO_FIXED, 1000, 1000}, false},
         {{LH_HELLO_FIXED, 0, 0}, true}, // fixed at what?
         {{LH_HELLO_POLICY_N_, 1000, 0}, true},

@@ -64,6 +64,29 @@ static void has_the_documented_defaults(void **state)
     done(parsed);
 }
 
+static void takes_every_policy_and_ascps_letters_for_them(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        enum lhcp_policy policy;
+    } cases[] = {
+        {"--policy=fair a h:b", LHCP_POLICY_FAIR},
+        {"--policy=high a h:b", LHCP_POLICY_HIGH},
+        {"--policy=low a h:b", LHCP_POLICY_LOW},
+        {"--policy=fixed -l1m a h:b", LHCP_POLICY_FIXED},
+        {"-Q a h:b", LHCP_POLICY_FAIR},
+        {"-QQ a h:b", LHCP_POLICY_LOW},
+        {"-QQ --policy=high a h:b", LHCP_POLICY_HIGH},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct parsed *parsed = parse_ok(cases[i].line);
+        check_int(parsed->options.policy, cases[i].policy);
+        check_uint(parsed->notices.count, 0);
+        done(parsed);
+    }
+}
+
 static void takes_arguments_attached_and_separate_and_clustered(void **state)
 {
     (void)state;
@@ -183,10 +206,8 @@ static void refuses_with_the_option_or_operand_named(void **state)
         {"-l 80% a h:b", "share of a configured bandwidth"},
         {"-l \x1b[2J a h:b", "\\x1b[2J"},
         {"-m 2g -l 1g a h:b", "above the target rate"},
-        {"--policy low a h:b", "is not supported by this version"},
-        {"--policy=best a h:b", "is none of: fair, high, fixed"},
+        {"--policy=best a h:b", "is none of: fair, high, low, fixed"},
         {"--policy=fixed a h:b", "needs a rate"},
-        {"-QQ a h:b", "-QQ"},
         {"-c rot13 a h:b", "is none of: aes128"},
         {"-k4 a h:b", "resume level"},
         {"--overwrite=newer a h:b", "is none of: diff, always, never, older, diff+older"},
@@ -448,6 +469,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(has_the_documented_defaults),
+        cmocka_unit_test(takes_every_policy_and_ascps_letters_for_them),
         cmocka_unit_test(takes_arguments_attached_and_separate_and_clustered),
         cmocka_unit_test(gathers_repeated_keys_and_fingerprints),
         cmocka_unit_test(finds_the_remote_side),
