@@ -220,6 +220,18 @@ static void follow_descriptors(struct lh_udp_lane *lane)
     }
 }
 
+// Numbers that the transport may still use stay what they are, however many strangers send.
+static void pin_asked(struct lh_udp_lane *lane)
+{
+    uint32_t asked[LH_LANE_ASKED_MAX];
+    size_t count = lh_transport_lane_asked(lane->transport, lane->lane, asked);
+
+    for (size_t i = 0; i < count; i++) {
+        if (lh_udp_paths_get(&lane->paths, asked[i]) != NULL)
+            lh_udp_paths_pin(&lane->paths, LH_LANES_MAX + i, asked[i]);
+    }
+}
+
 static void deliver(struct lh_udp_lane *lane, const struct lh_udp_batch *batch, lh_ns now)
 {
     struct lh_dgram dgrams[64];
@@ -236,6 +248,7 @@ static void deliver(struct lh_udp_lane *lane, const struct lh_udp_batch *batch, 
             count = 0;
         }
     }
+    pin_asked(lane);
 }
 
 static void

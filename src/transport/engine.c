@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/cleanup.h"
 #include "base/math.h"
 #include "base/wipe.h"
 #include "transport/engine_internal.h"
@@ -394,6 +395,22 @@ uint32_t lh_transport_lane_path(const struct lh_transport *transport, uint8_t id
 {
     const struct lh_lane *lane = lh_engine_lane(transport, id);
     return lane == NULL ? LH_PATH_NONE : lane->path.current;
+}
+
+size_t lh_transport_lane_asked(const struct lh_transport *transport,
+                               uint8_t id,
+                               uint32_t out_paths[LH_LANE_ASKED_MAX])
+{
+    const struct lh_lane *lane = lh_engine_lane(transport, id);
+    size_t count = 0;
+    if (lane == NULL)
+        return 0;
+    const uint32_t paths[] = {lane->path.candidate.path, lane->path.old.path, lane->path.refused};
+    for (size_t i = 0; i < LH_ARRAY_LEN(paths); i++) {
+        if (paths[i] != LH_PATH_NONE)
+            out_paths[count++] = paths[i];
+    }
+    return count;
 }
 
 void lh_transport_set_lane_path(struct lh_transport *transport, uint8_t id, uint32_t path)

@@ -161,6 +161,12 @@ void lh_transport_recv(
 void lh_transport_ping(struct lh_transport *transport, uint8_t lane, lh_ns now);
 // Where packets of this lane are to be sent now; UINT32_MAX: nobody was heard yet (server).
 uint32_t lh_transport_lane_path(const struct lh_transport *transport, uint8_t lane);
+// Other paths whose numbers must keep their meaning for now: under challenge, or known for a
+// copier's. Returns how many.
+#define LH_LANE_ASKED_MAX 3
+size_t lh_transport_lane_asked(const struct lh_transport *transport,
+                               uint8_t lane,
+                               uint32_t out_paths[LH_LANE_ASKED_MAX]);
 void lh_transport_set_lane_path(struct lh_transport *transport, uint8_t lane, uint32_t path);
 // Datagrams dropped by our own socket (SO_RXQ_OVFL, cumulative): reported to the sender as receiver
 // limit, not as congestion.
