@@ -12,6 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/text.h"
 #include "check.h"
 #include "control/attach.h"
 #include "run/connect.h"
@@ -147,6 +148,26 @@ static void go(struct world *w, int fd)
     lh_attach_go_write(bytes);
     send_with(fd, bytes, sizeof bytes, NULL, 0);
     run(w);
+}
+
+// Computed by Python's hmac from the formulas of longhaul-protocol(5).
+static void name_and_proofs_are_the_documented_ones(void **state)
+{
+    (void)state;
+    struct lh_secret master, secret;
+    uint8_t name[LH_ATTACH_NAME_LEN], proof[LH_ATTACH_PROOF_LEN];
+    char hex[2 * LH_ATTACH_PROOF_LEN + 1];
+    for (size_t i = 0; i < sizeof master.bytes; i++)
+        master.bytes[i] = (uint8_t)i;
+    check_ok(lh_attach_secret(&master, &secret));
+    check_ok(lh_attach_name(&secret, name));
+    assert_string_equal(lh_format_hex(name, sizeof name, hex), "971acc44fb5546ac371d97bdbf739bf3");
+    check_ok(lh_attach_proof(&secret, true, 258, proof));
+    assert_string_equal(lh_format_hex(proof, sizeof proof, hex),
+                        "f260b93cc8b29cc15d2753e2fbb53b60cd5de3b25062aa6519cab4c0c197bcc1");
+    check_ok(lh_attach_proof(&secret, false, 258, proof));
+    assert_string_equal(lh_format_hex(proof, sizeof proof, hex),
+                        "2ec71917340c1d6a059b0d5f0772542cfbbcc482c78905484122a042db4609ac");
 }
 
 static void a_channel_is_taken_once_the_client_was_told(void **state)
@@ -450,6 +471,7 @@ static void a_login_that_the_network_breaks_is_worth_another_one(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(name_and_proofs_are_the_documented_ones),
         cmocka_unit_test(a_channel_is_taken_once_the_client_was_told),
         cmocka_unit_test(what_does_not_prove_itself_is_refused),
         cmocka_unit_test(a_proof_is_good_once_and_only_the_latest_may_go),

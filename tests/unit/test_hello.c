@@ -616,12 +616,78 @@ static void version_1_speaks_its_golden_bytes(void **state)
     print_message("# paced-client %s\n", lh_format_hex(bytes, len, hex));
     check_uint(golden_line(file, "paced-client", golden, sizeof golden), len);
     assert_memory_equal(bytes, golden, len);
+
+    wish.pace = (struct lh_hello_pace){0};
+    wish.features = have.features = LH_FEATURE_ATTACH | LH_FEATURE_ECN;
+    wish.attach = (struct lh_hello_attach){.session_id = 0xcafe0001, .count = 3};
+    memset(wish.attach.name, 0xd2, sizeof wish.attach.name);
+    memset(wish.attach.proof, 0xe3, sizeof wish.attach.proof);
+    lh_hello_init(&client, LH_ROLE_CLIENT, &wish);
+    lh_hello_init(&server, LH_ROLE_SERVER, &have);
+    bytes = lh_hello_output(&client, &len);
+    print_message("# returning-client %s\n", lh_format_hex(bytes, len, hex));
+    check_uint(golden_line(file, "returning-client", golden, sizeof golden), len);
+    assert_memory_equal(bytes, golden, len);
+    check_ok(deliver(&client, &server, 4096));
+    lh_hello_attached(&server, wish.attach.proof);
+    lh_hello_answer(&server, 0xcafe0001, 0, NULL, 0);
+    bytes = lh_hello_output(&server, &len);
+    print_message("# attached-server %s\n", lh_format_hex(bytes, len, hex));
+    check_uint(golden_line(file, "attached-server", golden, sizeof golden), len);
+    assert_memory_equal(bytes, golden, len);
     (void)fclose(file);
+}
+
+static void a_client_that_comes_back_names_its_session(void **state)
+{
+    (void)state;
+    struct lh_hello client, server;
+    struct lh_hello_info wish = offer(0x11), have = offer(0x22);
+    uint8_t proof[LH_HELLO_ATTACH_PROOF];
+
+    memset(proof, 0x66, sizeof proof);
+    wish.attach = (struct lh_hello_attach){.session_id = 0xabcd1234, .count = 7};
+    memset(wish.attach.name, 0x44, sizeof wish.attach.name);
+    memset(wish.attach.proof, 0x55, sizeof wish.attach.proof);
+    lh_hello_init(&client, LH_ROLE_CLIENT, &wish);
+    lh_hello_init(&server, LH_ROLE_SERVER, &have);
+    check_ok(deliver(&client, &server, 5));
+    assert_memory_equal(&lh_hello_peer(&server)->attach, &wish.attach, sizeof wish.attach);
+    lh_hello_attached(&server, proof);
+    lh_hello_answer(&server, wish.attach.session_id, 0, NULL, 0);
+    check_ok(deliver(&server, &client, 5));
+    check_int(lh_hello_peer(&client)->is_attached, true);
+    assert_memory_equal(lh_hello_peer(&client)->attach_proof, proof, sizeof proof);
+    lh_hello_fini(&client);
+    lh_hello_fini(&server);
+}
+
+static void an_answer_to_a_return_that_nobody_asked_for_is_refused(void **state)
+{
+    (void)state;
+    struct lh_hello client, back, server;
+    struct lh_hello_info wish = offer(0x11), have = offer(0x22);
+    uint8_t proof[LH_HELLO_ATTACH_PROOF] = {0};
+
+    lh_hello_init(&client, LH_ROLE_CLIENT, &wish);
+    wish.attach = (struct lh_hello_attach){.session_id = 1, .count = 1};
+    lh_hello_init(&back, LH_ROLE_CLIENT, &wish);
+    lh_hello_init(&server, LH_ROLE_SERVER, &have);
+    check_ok(deliver(&back, &server, 100));
+    lh_hello_attached(&server, proof);
+    answer(&server);
+    check_err(deliver(&server, &client, 100), LH_E_PROTO);
+    check_int(lh_hello_failure(&client)->why, LH_HELLO_SYNTAX);
+    lh_hello_fini(&client);
+    lh_hello_fini(&back);
+    lh_hello_fini(&server);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_client_that_comes_back_names_its_session),
+        cmocka_unit_test(an_answer_to_a_return_that_nobody_asked_for_is_refused),
         cmocka_unit_test(both_ends_compute_the_same_session),
         cmocka_unit_test(the_client_says_how_fast_the_server_may_send),
         cmocka_unit_test(the_servers_receive_budget_is_never_above_the_clients),
