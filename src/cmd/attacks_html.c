@@ -69,7 +69,8 @@ static const char style[] =
     "table{border-collapse:collapse;width:100%;font-size:.9rem}th{text-align:left;color:var(--soft)"
     ";font-weight:600}"
     "th,td{padding:.35rem .6rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:top}"
-    "td.w{white-space:nowrap}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{"
+    "td.w,td.s "
+    "code{white-space:nowrap}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{"
     "font-size:.92em;overflow-"
     "wrap:anywhere}"
     "small{color:var(--soft)}svg{width:100%;height:auto;background:var(--card);border:1px solid "
@@ -210,7 +211,7 @@ static void html_source_row(const struct lh_attacks *a, const struct lh_verdict 
 {
     char text[LH_ATTACKS_PLACE_TEXT];
     const struct lh_source *s = v->source;
-    (void)fprintf(out, "<tr><td><code>%s</code>", lh_verdict_subject(v, text));
+    (void)fprintf(out, "<tr><td class=\"s\"><code>%s</code>", lh_verdict_subject(v, text));
     if (lh_verdict_guard(v) != NULL) {
         (void)fputs("<br><small>never blocked: ", out);
         html_text(lh_verdict_guard(v), out);

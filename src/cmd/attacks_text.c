@@ -212,8 +212,9 @@ static void print_source(const struct lh_attacks *a, const struct lh_verdict *v,
     (void)fprintf(out, "%*s%s to %s UTC (%s)\n", INDENT, "", clock_text(v->first, first),
                   later_text(v->first, v->last, last),
                   span_text(v->last - v->first, span, sizeof span));
-    if ((v->kinds & (v->kinds - 1)) != 0)
-        (void)fprintf(out, "%*s%s\n", INDENT, "", lh_verdict_kinds(v, kinds, sizeof kinds));
+    const char *others = strchr(lh_verdict_kinds(v, kinds, sizeof kinds), ' ');
+    if (others != NULL)
+        (void)fprintf(out, "%*salso %s\n", INDENT, "", others + 1);
     print_names(v, out);
     print_facts(v, out);
     print_timeline(a, &v->source->timeline, out);
