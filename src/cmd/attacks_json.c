@@ -115,8 +115,15 @@ void lh_verdict_json(const struct lh_attacks *a, const struct lh_verdict *v, FIL
     const char *guard = lh_verdict_guard(v);
     if (guard != NULL)
         member_text("never_blocked", guard, out);
-    if (v->source != NULL)
+    if (v->source != NULL) {
         json_source(a, v, out);
+    } else {
+        char place[LH_ATTACKS_PLACE_TEXT];
+        lh_attacks_place(a, v->user != NULL ? &v->user->place : &v->network->place, true, place);
+        (void)fputs(",\"evidence\":[", out);
+        lh_json_text(place, strlen(place), out);
+        (void)fputc(']', out);
+    }
     (void)fputs("}\n", out);
 }
 

@@ -253,17 +253,23 @@ static void print_alarm(const struct lh_attacks *a, const struct lh_verdict *v, 
                   "       (loginctl terminate-user) and lock the account (usermod -L -e 1).\n\n");
 }
 
-static void print_group(const struct lh_verdict *v, FILE *out)
+static void print_group(const struct lh_attacks *a, const struct lh_verdict *v, FILE *out)
 {
     char subject[LH_VERDICT_SUBJECT];
     char first[LH_CIVIL_TEXT];
     char last[LH_CIVIL_TEXT];
-    (void)fprintf(out, "%7" PRIu32 "  %s%-*s %u addresses%s\n", v->tries,
-                  v->user != NULL ? "user " : "", v->user != NULL ? 32 : 37,
-                  lh_verdict_subject(v, subject), v->sources,
-                  v->network != NULL && v->users > 1 ? ", many users" : "");
-    (void)fprintf(out, "%*s%s to %s\n", INDENT, "", time_text(v->first, first),
-                  time_text(v->last, last));
+    char place[LH_ATTACKS_PLACE_TEXT];
+    const struct lh_place *first_place = v->user != NULL ? &v->user->place : &v->network->place;
+
+    (void)fprintf(out, "%7" PRIu32 "  %s%-*s %u addresses, %u %%\n", v->tries,
+                  v->user != NULL ? "user " : "", v->user != NULL ? 35 : 40,
+                  lh_verdict_subject(v, subject), v->sources, v->confidence);
+    (void)fprintf(out, "%*s%s to %s UTC", INDENT, "", clock_text(v->first, first),
+                  later_text(v->first, v->last, last));
+    if (v->network != NULL)
+        (void)fprintf(out, ", %" PRIu32 " user%s", v->users, v->users == 1 ? "" : "s");
+    (void)fprintf(out, "\n%*sfrom %s on\n", INDENT, "",
+                  lh_attacks_place(a, first_place, false, place));
 }
 
 static void print_groups(const struct lh_attacks *a, FILE *out)
@@ -275,7 +281,7 @@ static void print_groups(const struct lh_attacks *a, FILE *out)
     (void)fprintf(out, "Networks and users with many sources\n\n");
     for (size_t i = 0; i < j->count && (a->top == 0 || shown < a->top); i++) {
         if (j->verdicts[i].source == NULL) {
-            print_group(&j->verdicts[i], out);
+            print_group(a, &j->verdicts[i], out);
             shown++;
         }
     }

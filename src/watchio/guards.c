@@ -101,6 +101,30 @@ static void add_gateways(struct lh_guards *guards)
     (void)fclose(file);
 }
 
+// The fifth column of /proc/net/ipv6_route: the next hop, 32 hexadecimal digits.
+static void add_gateways6(struct lh_guards *guards)
+{
+    char line[512];
+    FILE *file = fopen("/proc/net/ipv6_route", "re");
+    if (file == NULL)
+        return;
+    while (fgets(line, sizeof line, file) != NULL) {
+        struct lh_watch_addr addr;
+        char hop[33];
+        char text[64];
+        size_t used = 0;
+        if (sscanf(line, "%*s %*s %*s %*s %32s", hop) != 1 || strlen(hop) != 32 ||
+            strspn(hop, "0") == 32)
+            continue;
+        for (size_t i = 0; i < 32; i += 4)
+            used += (size_t)snprintf(text + used, sizeof text - used, "%s%.4s", i > 0 ? ":" : "",
+                                     hop + i);
+        if (lh_watch_addr_parse(lh_span_of(text, used), &addr))
+            add_row(guards, &addr, 128, "a gateway");
+    }
+    (void)fclose(file);
+}
+
 static void add_name_servers(struct lh_guards *guards)
 {
     char line[512];
@@ -151,6 +175,7 @@ void lh_guards_add_host(struct lh_guards *guards)
         add_row(guards, &addr, 128, "loopback");
     add_interfaces(guards);
     add_gateways(guards);
+    add_gateways6(guards);
     add_name_servers(guards);
     add_logged_in(guards);
 }

@@ -361,6 +361,34 @@ def test_the_journal_is_read_through_journalctl(folder):
     assert "--output=json" in asked and "_UID=0 _COMM=sshd-session" in asked and "--since=@1779235200" in asked
 
 
+def test_following_the_journal_goes_on_behind_the_cursor(folder):
+    """The journalctl of our own tells failures and then waits, as the real one does."""
+    def answer(first, count):
+        return [json.dumps({"__CURSOR": "c=%d" % n, "_UID": "0", "_COMM": "sshd-session", "_PID": str(n + 1), "_MACHINE_ID": "m",
+                            "__REALTIME_TIMESTAMP": str(1779250000000000 + n * 1000000),
+                            "MESSAGE": "Failed password for root from %s port %d ssh2" % (ATTACKER, 2000 + n)})
+                for n in range(first, first + count)]
+    fake = write(folder, "journalctl", ["#!/bin/sh", 'echo "$@" >> %s/asked' % folder, "cat %s/answer" % folder, "exec sleep 60"])
+    os.chmod(fake, 0o755)
+    before = ENV["PATH"]
+    ENV["PATH"] = folder + ":" + before
+    try:
+        for first, count, tries in ((0, 5, 5), (5, 4, 9)):
+            write(folder, "answer", answer(first, count))
+            follower = Follower("--journal", "--state", os.path.join(folder, "state"))
+            if tries == 5:
+                follower.wait(told(ATTACKER, tries))
+            else:
+                time.sleep(3)
+            follower.end(signal.SIGKILL if tries == 5 else signal.SIGTERM)
+    finally:
+        ENV["PATH"] = before
+    with open(os.path.join(folder, "asked")) as file:
+        asked = file.read().splitlines()
+    assert "--follow" in asked[0] and "--after-cursor" not in asked[0], asked
+    assert "--after-cursor=c=4" in asked[1], asked
+
+
 def main():
     tests = [(name, test) for name, test in globals().items() if name.startswith("test_")]
     only = os.environ.get("LH_TEST_ONLY", "")
