@@ -3,8 +3,10 @@
 
 #include "base/assert.h"
 #include "base/bytes.h"
+#include "base/math.h"
 
-static lh_err file_read(struct lh_reader *reader, struct lh_block_header *header)
+// `content`: bytes that follow the header.
+static lh_err file_read(struct lh_reader *reader, size_t content, struct lh_block_header *header)
 {
     uint32_t zero = (uint32_t)lh_read_le(reader, 3);
     (void)lh_read_u32(reader);
@@ -13,7 +15,7 @@ static lh_err file_read(struct lh_reader *reader, struct lh_block_header *header
     (void)lh_read_bytes(reader, LH_JOB_DIGEST);
     if (reader->bad || zero != 0 || length == 0)
         return LH_E_PROTO;
-    if (LH_GUARD(JOB_BLOCK_LENGTH, length != lh_reader_left(reader)))
+    if (LH_GUARD(JOB_BLOCK_LENGTH, length != content))
         return LH_E_PROTO;
     header->count = 1;
     header->header_len = LH_BLOCK_FILE_HEADER;
@@ -47,9 +49,23 @@ lh_err lh_block_read(const uint8_t *data, size_t len, struct lh_block_header *ou
     struct lh_block_header header = {.kind = lh_read_u8(&reader)};
     lh_err err = LH_E_PROTO;
     if (header.kind == LH_BLOCK_FILE)
-        err = file_read(&reader, &header);
+        err = file_read(&reader, lh_sub_sat(len, LH_BLOCK_FILE_HEADER), &header);
     else if (header.kind == LH_BLOCK_BUNDLE)
         err = bundle_read(&reader, &header);
+    if (err == LH_OK)
+        *out_header = header;
+    return err;
+}
+
+lh_err lh_block_read_file(const uint8_t head[LH_BLOCK_FILE_HEADER],
+                          size_t len,
+                          struct lh_block_header *out_header)
+{
+    struct lh_reader reader = lh_reader_of(head, LH_BLOCK_FILE_HEADER);
+    struct lh_block_header header = {.kind = lh_read_u8(&reader)};
+    if (header.kind != LH_BLOCK_FILE || len < LH_BLOCK_FILE_HEADER)
+        return LH_E_PROTO;
+    lh_err err = file_read(&reader, len - LH_BLOCK_FILE_HEADER, &header);
     if (err == LH_OK)
         *out_header = header;
     return err;

@@ -15,7 +15,7 @@
 #include "base/limits.h"
 #include "job/message.h"
 
-#define LH_BLOCK_FILE_HEADER 32
+#define LH_BLOCK_FILE_HEADER LH_BLOCK_HEAD
 #define LH_BUNDLE_HEADER     4
 #define LH_BUNDLE_ITEM       24 // bytes of header per file
 #define LH_BUNDLE_FILES_MAX  1024
@@ -38,6 +38,10 @@ struct lh_block_header {
 // Checks the header and that the lengths add up to exactly `len`. LH_E_PROTO.
 lh_err
 lh_block_read(const uint8_t *data, size_t len, struct lh_block_header *out_header) LH_MUST_CHECK;
+// The same of a FILE block of `len` bytes of which only the header is here.
+lh_err lh_block_read_file(const uint8_t head[LH_BLOCK_FILE_HEADER],
+                          size_t len,
+                          struct lh_block_header *out_header) LH_MUST_CHECK;
 // Item `i` < count of a block that lh_block_read accepted.
 void lh_block_item(const uint8_t *data, size_t i, struct lh_block_item *out_item);
 

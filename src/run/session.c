@@ -41,6 +41,12 @@ static void channel_block_release(void *ctx, uint32_t block)
     lh_transport_block_release(session->transport, block);
 }
 
+static void channel_runs_release(void *ctx, size_t bytes)
+{
+    struct lh_session *session = ctx;
+    lh_transport_runs_release(session->transport, bytes);
+}
+
 static lh_err channel_stream_write(void *ctx, const void *data, size_t len)
 {
     struct lh_session *session = ctx;
@@ -148,8 +154,43 @@ static void on_closed(void *user, int code, const char *reason, size_t reason_le
         session->end = code == LH_E_TIMEOUT ? LH_SESSION_BROKEN : LH_SESSION_FAILED;
 }
 
+static enum lh_early
+on_block_begin(void *user, uint32_t block, const uint8_t *head, size_t head_len, size_t len)
+{
+    static const enum lh_early answers[] = {
+        [LH_TAKE_NEVER] = LH_EARLY_NEVER,
+        [LH_TAKE_LATER] = LH_EARLY_LATER,
+        [LH_TAKE_NOW] = LH_EARLY_TAKEN,
+    };
+    struct lh_session *session = user;
+    if (session->job == NULL)
+        return LH_EARLY_NEVER;
+    return answers[lh_job_on_block_begin(session->job, block, head, head_len, len)];
+}
+
+static void on_block_run(void *user, uint32_t block, size_t offset, const uint8_t *data, size_t len)
+{
+    struct lh_session *session = user;
+    lh_job_on_block_run(session->job, block, offset, data, len);
+}
+
+static void on_block_end(void *user, uint32_t block, size_t len)
+{
+    struct lh_session *session = user;
+    lh_live_on_block(&session->live, len);
+    lh_job_on_block_end(session->job, block);
+}
+
 static const struct lh_transport_events transport_events = {
-    on_block, on_block_acked, on_stream, on_writable, on_lane_state, on_closed,
+    .on_block = on_block,
+    .on_block_acked = on_block_acked,
+    .on_stream = on_stream,
+    .on_writable = on_writable,
+    .on_lane_state = on_lane_state,
+    .on_closed = on_closed,
+    .on_block_begin = on_block_begin,
+    .on_block_run = on_block_run,
+    .on_block_end = on_block_end,
 };
 
 // --- The job's events pass through to the caller ---
@@ -246,8 +287,12 @@ static lh_err make_transport(struct lh_session *session,
     if (err != 0)
         return lh_fail(info, err, LH_CODE_INTERNAL, "cannot set up the transport: %s",
                        lh_err_name(err));
-    session->channel = (struct lh_channel){session, channel_send_block, channel_block_release,
-                                           channel_stream_write, channel_stream_consumed};
+    session->channel = (struct lh_channel){.ctx = session,
+                                           .send_block = channel_send_block,
+                                           .block_release = channel_block_release,
+                                           .runs_release = channel_runs_release,
+                                           .stream_write = channel_stream_write,
+                                           .stream_consumed = channel_stream_consumed};
     return 0;
 }
 

@@ -11,10 +11,18 @@
 
 #include "base/err.h"
 
+// What becomes of a block of which only the beginning is here.
+enum lh_take {
+    LH_TAKE_NEVER, // it must come whole
+    LH_TAKE_LATER, // not now: ask again
+    LH_TAKE_NOW    // its runs are taken as they come
+};
+
 struct lh_channel {
     void *ctx;
     lh_err (*send_block)(void *ctx, uint8_t *data, size_t len, uint32_t *out_block);
     void (*block_release)(void *ctx, uint32_t block);
+    void (*runs_release)(void *ctx, size_t bytes);
     lh_err (*stream_write)(void *ctx, const void *data, size_t len);
     void (*stream_consumed)(void *ctx, size_t len);
 };

@@ -392,6 +392,26 @@ void lh_job_on_block(struct lh_job *job, uint32_t block, uint8_t *data, size_t l
     lh_job_turn(job);
 }
 
+enum lh_take lh_job_on_block_begin(
+    struct lh_job *job, uint32_t block, const uint8_t *head, size_t head_len, size_t len)
+{
+    if (job->receiver == NULL || job->state != LH_JOB_STATE_RUNNING)
+        return LH_TAKE_NEVER;
+    return lh_receiver_on_block_begin(job->receiver, block, head, head_len, len);
+}
+
+void lh_job_on_block_run(
+    struct lh_job *job, uint32_t block, size_t offset, const uint8_t *data, size_t len)
+{
+    lh_receiver_on_block_run(job->receiver, block, offset, data, len);
+}
+
+void lh_job_on_block_end(struct lh_job *job, uint32_t block)
+{
+    lh_receiver_on_block_end(job->receiver, block);
+    lh_job_turn(job);
+}
+
 void lh_job_on_block_acked(struct lh_job *job, uint32_t block, uint8_t *data, size_t len)
 {
     (void)block;

@@ -113,6 +113,12 @@ void lh_job_free(struct lh_job *job); // accepts NULL
 void lh_job_start(struct lh_job *job);
 void lh_job_on_stream(struct lh_job *job, const uint8_t *data, size_t len);
 void lh_job_on_block(struct lh_job *job, uint32_t block, uint8_t *data, size_t len);
+// Blocks taken early, while the transport is short of memory: transport.h, on_block_begin.
+enum lh_take lh_job_on_block_begin(
+    struct lh_job *job, uint32_t block, const uint8_t *head, size_t head_len, size_t len);
+void lh_job_on_block_run(
+    struct lh_job *job, uint32_t block, size_t offset, const uint8_t *data, size_t len);
+void lh_job_on_block_end(struct lh_job *job, uint32_t block);
 void lh_job_on_block_acked(struct lh_job *job, uint32_t block, uint8_t *data, size_t len);
 void lh_job_on_writable(struct lh_job *job);
 // Stops in good order: no new disk work, then on_finished with code 28. Idempotent.

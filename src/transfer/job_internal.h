@@ -142,6 +142,11 @@ lh_err lh_receiver_on_message(struct lh_receiver *receiver,
 // Takes the block over: releases it in the end. A failure is the peer's breach.
 lh_err lh_receiver_on_block(struct lh_receiver *receiver, uint32_t block, uint8_t *data, size_t len)
     LH_MUST_CHECK;
+enum lh_take lh_receiver_on_block_begin(
+    struct lh_receiver *receiver, uint32_t block, const uint8_t *head, size_t head_len, size_t len);
+void lh_receiver_on_block_run(
+    struct lh_receiver *receiver, uint32_t block, size_t offset, const uint8_t *data, size_t len);
+void lh_receiver_on_block_end(struct lh_receiver *receiver, uint32_t block);
 void lh_receiver_pump(struct lh_receiver *receiver);
 
 #endif

@@ -346,8 +346,8 @@ void lh_receiver_pump(struct lh_receiver *receiver)
 
 static lh_err init(struct lh_receiver *receiver)
 {
-    struct lh_link *heads[] = {&receiver->dirs, &receiver->arrived, &receiver->to_compare,
-                               &receiver->writes, &receiver->bundles};
+    struct lh_link *heads[] = {&receiver->dirs,   &receiver->arrived, &receiver->to_compare,
+                               &receiver->writes, &receiver->bundles, &receiver->batches};
     for (size_t i = 0; i < LH_ARRAY_LEN(heads); i++)
         lh_list_init(heads[i]);
     for (size_t i = 0; i < LH_RESULT_N_; i++)
@@ -357,6 +357,8 @@ static lh_err init(struct lh_receiver *receiver)
     bool is_short =
         receiver->root == NULL || receiver->runs[0] == NULL || receiver->runs[1] == NULL;
     lh_err err = is_short ? LH_E_NOMEM : lh_idmap_init(&receiver->ids);
+    if (err == LH_OK)
+        err = lh_idmap_init(&receiver->early);
     return err != LH_OK ? err : lh_idmap_init(&receiver->dir_ids);
 }
 
@@ -408,6 +410,7 @@ void lh_receiver_free(struct lh_receiver *receiver)
         lh_dir_unref(in_dir->dir);
         free(in_dir);
     }
+    lh_early_fini(receiver);
     lh_idmap_fini(&receiver->ids);
     lh_idmap_fini(&receiver->dir_ids);
     lh_sweeping_fini(receiver);

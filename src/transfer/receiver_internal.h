@@ -135,6 +135,24 @@ lh_err lh_receiver_on_file_block(struct lh_receiver *receiver,
                                  const uint8_t *data,
                                  const struct lh_block_header *header) LH_MUST_CHECK;
 void lh_pending_release(struct lh_receiver *receiver, struct lh_large_in *large);
+// May this block come? LH_E_PROTO.
+lh_err lh_in_write_check(const struct lh_receiver *receiver,
+                         const struct lh_incoming *file,
+                         const struct lh_block_item *item,
+                         uint32_t index) LH_MUST_CHECK;
+// Notes that it comes. NULL: out of memory.
+struct lh_in_write *lh_in_write_new(struct lh_receiver *receiver,
+                                    struct lh_incoming *file,
+                                    uint32_t block,
+                                    const struct lh_block_item *item,
+                                    uint32_t index);
+// The end of a block's task, after it was written and its digest checked (or neither: its err).
+void lh_in_write_done(struct lh_task *task);
+// Begins to make the partial where nobody did.
+void lh_large_create(struct lh_large_in *large);
+
+// receiver_early.c; the rest stands in job_internal.h
+void lh_early_fini(struct lh_receiver *receiver);
 
 // receiver_bundle.c
 lh_err lh_receiver_on_bundle(struct lh_receiver *receiver,

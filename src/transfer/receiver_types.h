@@ -114,14 +114,20 @@ struct lh_incoming {
     char name[];
 };
 
-// One FILE block being checked and written.
+struct lh_in_batch;
+
+// One FILE block being checked and written; early: its runs are still coming, or being written.
 struct lh_in_write {
     struct lh_task task;
-    struct lh_link link; // in large->pending or receiver->writes
+    struct lh_idnode node; // early: in receiver->early, by `block`, until all has come
+    uint32_t batches;      // early: that hold runs of it
+    uint64_t newest;       // early: number of the last that got one
+    bool has_ended;        // early: all has come
+    struct lh_link link;   // in large->pending or receiver->writes (early: from the beginning)
     struct lh_incoming *file;
     struct lh_receiver *receiver;
-    uint32_t block; // the transport's number
-    const uint8_t *content;
+    uint32_t block;         // the transport's number
+    const uint8_t *content; // NULL: early
     uint32_t len, index;
     struct lh_digest digest;
     lh_err err;
@@ -216,6 +222,12 @@ struct lh_receiver {
     size_t comparing;
     struct lh_link writes;  // lh_in_write in tasks
     struct lh_link bundles; // lh_in_bundle in tasks
+
+    // Blocks that are taken early (receiver_early.c).
+    struct lh_idmap early;       // lh_in_write of which runs still come
+    struct lh_in_batch *filling; // NULL: none
+    struct lh_link batches;      // in tasks
+    uint64_t batch_number;       // of the newest; from 1 on
 
     // Answers that wait for the end of the turn, to become runs.
     struct lh_run *runs[2]; // by LH_RESULT_*; LH_RUNS_MAX each

@@ -61,7 +61,7 @@ static void write_run(struct lh_task *task)
     write->err = lh_receiver_no_space(err, file->parent->dir, file->source.size, &write->info);
 }
 
-static void write_done(struct lh_task *task)
+void lh_in_write_done(struct lh_task *task)
 {
     struct lh_in_write *write = LH_CONTAINER_OF(task, struct lh_in_write, task);
     struct lh_receiver *receiver = write->receiver;
@@ -98,7 +98,7 @@ static void submit(struct lh_in_write *write)
 {
     lh_list_append(&write->receiver->writes, &write->link);
     write->file->large->writing++;
-    write->task = (struct lh_task){.run = write_run, .done = write_done};
+    write->task = (struct lh_task){.run = write_run, .done = lh_in_write_done};
     lh_ioq_submit(write->receiver->job->host.ioq, &write->task);
 }
 
@@ -169,8 +169,10 @@ static void create_done(struct lh_task *task)
     lh_ioq_submit(large->receiver->job->host.ioq, &large->task);
 }
 
-static void create(struct lh_large_in *large)
+void lh_large_create(struct lh_large_in *large)
 {
+    if (large->creating)
+        return;
     large->creating = true;
     large->task = (struct lh_task){.run = create_run, .done = create_done};
     lh_ioq_submit(large->receiver->job->host.ioq, &large->task);
@@ -178,10 +180,10 @@ static void create(struct lh_large_in *large)
 
 // --- Arrival ---
 
-static lh_err check(const struct lh_receiver *receiver,
-                    const struct lh_incoming *file,
-                    const struct lh_block_item *item,
-                    uint32_t index)
+lh_err lh_in_write_check(const struct lh_receiver *receiver,
+                         const struct lh_incoming *file,
+                         const struct lh_block_item *item,
+                         uint32_t index)
 {
     if (LH_GUARD(RECEIVER_BLOCK_FILE, file == NULL || file->kind != LH_ENTRY_FILE))
         return LH_E_PROTO;
@@ -206,6 +208,27 @@ static lh_err check(const struct lh_receiver *receiver,
     return LH_OK;
 }
 
+struct lh_in_write *lh_in_write_new(struct lh_receiver *receiver,
+                                    struct lh_incoming *file,
+                                    uint32_t block,
+                                    const struct lh_block_item *item,
+                                    uint32_t index)
+{
+    struct lh_large_in *large = file->large;
+    struct lh_in_write *write = calloc(1, sizeof *write);
+    if (write == NULL)
+        return NULL;
+    *write = (struct lh_in_write){
+        .file = file, .receiver = receiver, .block = block, .len = item->length, .index = index};
+    memcpy(write->digest.bytes, item->digest, LH_JOB_DIGEST);
+    lh_list_init(&write->link);
+    large->blocks_in++;
+    large->digests[index] = write->digest;
+    lh_bit_set(large->got, index);
+    large->settled_count++;
+    return write;
+}
+
 lh_err lh_receiver_on_file_block(struct lh_receiver *receiver,
                                  uint32_t block,
                                  const uint8_t *data,
@@ -214,7 +237,7 @@ lh_err lh_receiver_on_file_block(struct lh_receiver *receiver,
     struct lh_block_item item;
     lh_block_item(data, 0, &item);
     struct lh_incoming *file = lh_incoming_find(receiver, item.id);
-    lh_err err = check(receiver, file, &item, header->index);
+    lh_err err = lh_in_write_check(receiver, file, &item, header->index);
     if (err != LH_OK)
         return err;
     struct lh_large_in *large = file->large;
@@ -224,26 +247,15 @@ lh_err lh_receiver_on_file_block(struct lh_receiver *receiver,
         lh_incoming_drop_when_over(receiver, file);
         return LH_OK;
     }
-    struct lh_in_write *write = calloc(1, sizeof *write);
+    struct lh_in_write *write = lh_in_write_new(receiver, file, block, &item, header->index);
     if (write == NULL)
         return LH_E_NOMEM;
-    *write = (struct lh_in_write){.file = file,
-                                  .receiver = receiver,
-                                  .block = block,
-                                  .content = data + header->header_len,
-                                  .len = item.length,
-                                  .index = header->index};
-    memcpy(write->digest.bytes, item.digest, LH_JOB_DIGEST);
-    large->blocks_in++;
-    large->digests[header->index] = write->digest;
-    lh_bit_set(large->got, header->index);
-    large->settled_count++;
+    write->content = data + header->header_len;
     if (receiver->is_sink || large->created) {
         submit(write);
         return LH_OK;
     }
     lh_list_append(&large->pending, &write->link);
-    if (!large->creating)
-        create(large);
+    lh_large_create(large);
     return LH_OK;
 }

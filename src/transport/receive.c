@@ -31,7 +31,7 @@ static lh_err on_data(struct arrival *arrival, const struct lh_frame *frame)
     arrival->lane->stats.block_bytes_received += frame->data.len;
     arrival->lane->quiet_interval = LH_QUIET_FIRST;
     if (whole != NULL && whole->is_early)
-        events->on_block_end(transport->config.user, frame->data.block);
+        events->on_block_end(transport->config.user, frame->data.block, whole->len);
     else if (whole != NULL)
         events->on_block(transport->config.user, frame->data.block, whole->data, whole->len);
     return 0;

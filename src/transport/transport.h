@@ -78,7 +78,7 @@ struct lh_transport_events {
         void *user, uint32_t block, const uint8_t *head, size_t head_len, size_t len);
     void (*on_block_run)(
         void *user, uint32_t block, size_t offset, const uint8_t *data, size_t len);
-    void (*on_block_end)(void *user, uint32_t block);
+    void (*on_block_end)(void *user, uint32_t block, size_t len);
     // Parts of an unloaded block must be sent again: lh_transport_block_supply is expected, some
     // time. NULL: nothing is ever unloaded.
     void (*on_block_wanted)(void *user, uint32_t block);

@@ -201,11 +201,11 @@ static void on_block_run(void *user, uint32_t block, size_t offset, const uint8_
     queue_push(&end->releases, (struct sim_release){written_at(end, len), block, (uint32_t)len});
 }
 
-static void on_block_end(void *user, uint32_t block)
+static void on_block_end(void *user, uint32_t block, size_t len)
 {
     struct sim_end *end = user;
     struct sim_early *early = end->early[block];
-    if (early == NULL || early->got != early->len) {
+    if (early == NULL || early->got != early->len || len != early->len) {
         sim_fail(end->failure, "%s: block %u ends before it is whole", end->name, block);
         return;
     }

@@ -19,6 +19,7 @@ struct block {
     uint8_t *theirs; // the sender's memory
     uint8_t *copy;   // what is delivered; malloc'ed to its exact size
     size_t len;
+    size_t chunk, next; // early: bytes of a run, and how many of the runs were delivered
 };
 
 // --- The channel ---
@@ -58,6 +59,13 @@ static void block_release(void *ctx, uint32_t number)
         return;
     }
     fail_msg("block %u was released twice or never delivered", number);
+}
+
+static void runs_release(void *ctx, size_t bytes)
+{
+    struct pair_end *end = ctx;
+    assert_true(end->peer->out.runs_unreleased >= bytes);
+    end->peer->out.runs_unreleased -= bytes;
 }
 
 static lh_err stream_write(void *ctx, const void *data, size_t len)
@@ -102,6 +110,53 @@ static bool deliver_stream(struct pair_end *from)
     return true;
 }
 
+static bool is_taken_early(struct pair_end *from, struct block *block)
+{
+    struct pair *pair = from->pair;
+    size_t head = LH_MIN(block->len, (size_t)LH_BLOCK_HEAD);
+    if (lh_prng_below(&pair->prng, 100) >= pair->options.early_percent ||
+        lh_job_on_block_begin(from->peer->job, block->number, block->copy, head, block->len) !=
+            LH_TAKE_NOW)
+        return false;
+    from->out.early_taken++;
+    from->out.early_count++;
+    block->chunk = 1 + (size_t)lh_prng_below(&pair->prng, block->len);
+    if (pair->options.damage)
+        block->copy[head + lh_prng_below(&pair->prng, block->len - head)] ^= 1;
+    lh_list_append(&from->out.early, &block->link);
+    return true;
+}
+
+// Delivers one run of a block that was taken early, odd ones after even ones; and at last its end.
+static bool deliver_run(struct pair_end *from)
+{
+    struct pair_link *link = &from->out;
+    if (link->early_count == 0 || from->peer->job == NULL)
+        return false;
+    struct lh_link *at = lh_list_first(&link->early);
+    for (uint64_t skip = lh_prng_below(&from->pair->prng, link->early_count); skip > 0; skip--)
+        at = at->next;
+    struct block *block = LH_CONTAINER_OF(at, struct block, link);
+    size_t head = LH_MIN(block->len, (size_t)LH_BLOCK_HEAD), content = block->len - head;
+    size_t runs = (content + block->chunk - 1) / block->chunk, evens = (runs + 1) / 2;
+    if (block->next == runs) {
+        lh_list_remove(at);
+        link->early_count--;
+        lh_list_append(&link->held, at);
+        lh_job_on_block_end(from->peer->job, block->number);
+        return true;
+    }
+    size_t run = block->next < evens ? 2 * block->next : 2 * (block->next - evens) + 1;
+    size_t offset = head + run * block->chunk, len = LH_MIN(block->chunk, block->len - offset);
+    uint8_t *copy = malloc(len);
+    memcpy(copy, block->copy + offset, len);
+    block->next++;
+    link->runs_unreleased += len;
+    lh_job_on_block_run(from->peer->job, block->number, offset, copy, len);
+    free(copy);
+    return true;
+}
+
 static bool deliver_block(struct pair_end *from)
 {
     struct pair_link *link = &from->out;
@@ -121,6 +176,8 @@ static bool deliver_block(struct pair_end *from)
     struct block *ack = calloc(1, sizeof *ack);
     *ack = (struct block){.number = block->number, .theirs = block->theirs, .len = block->len};
     lh_list_append(&link->acks, &ack->link);
+    if (is_taken_early(from, block))
+        return true;
     lh_list_append(&link->held, &block->link);
     lh_job_on_block(from->peer->job, block->number, block->copy, block->len);
     return true;
@@ -194,10 +251,12 @@ end_init(struct pair *pair, struct pair_end *end, struct pair_end *peer, const c
     end->channel = (struct lh_channel){.ctx = end,
                                        .send_block = send_block,
                                        .block_release = block_release,
+                                       .runs_release = runs_release,
                                        .stream_write = stream_write,
                                        .stream_consumed = stream_consumed};
     lh_list_init(&end->out.blocks);
     lh_list_init(&end->out.held);
+    lh_list_init(&end->out.early);
     lh_list_init(&end->out.acks);
     end->log = strdup("");
     check_ok(lh_ioq_new(2, &end->ioq, NULL));
@@ -238,13 +297,15 @@ void pair_start(struct pair *pair, const struct lh_job_request *request)
 static bool deliver_one(struct pair *pair)
 {
     struct pair_end *end = lh_prng_below(&pair->prng, 2) == 0 ? &pair->client : &pair->server;
-    switch (lh_prng_below(&pair->prng, 4)) {
+    switch (lh_prng_below(&pair->prng, 5)) {
     case 0:
         return deliver_stream(end);
     case 1:
         return deliver_block(end);
     case 2:
         return deliver_ack(end);
+    case 3:
+        return deliver_run(end);
     default:
         return wake(end);
     }
@@ -253,8 +314,8 @@ static bool deliver_one(struct pair *pair)
 static bool is_waiting(const struct pair_end *end)
 {
     const struct pair_link *link = &end->out;
-    return link->stream_len > 0 || link->block_count > 0 || !lh_list_empty(&link->acks) ||
-           link->was_full;
+    return link->stream_len > 0 || link->block_count > 0 || link->early_count > 0 ||
+           !lh_list_empty(&link->acks) || link->was_full;
 }
 
 static size_t reap(struct pair_end *end)
@@ -338,6 +399,7 @@ static void end_fini_2(struct pair_end *end)
     end->job = NULL;
     free_blocks(&end->out.blocks);
     free_blocks(&end->out.held);
+    free_blocks(&end->out.early);
     free_blocks(&end->out.acks);
     free(end->out.stream);
     free(end->log);

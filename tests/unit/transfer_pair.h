@@ -22,6 +22,8 @@ struct pair_options {
     size_t stream_window;                    // 0 = 1 MiB
     uint64_t block_window;                   // 0 = 16 blocks
     uint64_t read_ahead;                     // 0 = the default
+    unsigned early_percent;                  // of blocks that are offered early
+    bool damage;                             // one byte of an early block, in its content
     const char *client_state, *server_state; // NULL = none
 };
 
@@ -31,7 +33,9 @@ struct pair_link { // one direction
     size_t stream_unconsumed;
     struct lh_link blocks; // sent, not delivered
     struct lh_link held;   // delivered, not released
-    struct lh_link acks;   // delivered, not acknowledged
+    struct lh_link early;  // taken early, runs still to be delivered
+    uint64_t early_count, early_taken, runs_unreleased;
+    struct lh_link acks; // delivered, not acknowledged
     size_t block_count;
     uint64_t unreleased; // bytes
     uint32_t next_block;
