@@ -34,6 +34,18 @@ static lh_err channel_send_block(void *ctx, uint8_t *data, size_t len, uint32_t 
     return lh_transport_send_block(session->transport, data, len, out_block);
 }
 
+static bool channel_block_unload(void *ctx, uint32_t block)
+{
+    struct lh_session *session = ctx;
+    return lh_transport_block_unload(session->transport, block);
+}
+
+static bool channel_block_supply(void *ctx, uint32_t block, uint8_t *data)
+{
+    struct lh_session *session = ctx;
+    return lh_transport_block_supply(session->transport, block, data);
+}
+
 static void channel_block_release(void *ctx, uint32_t block)
 {
     struct lh_session *session = ctx;
@@ -181,6 +193,12 @@ static void on_block_end(void *user, uint32_t block, size_t len)
     lh_job_on_block_end(session->job, block);
 }
 
+static void on_block_wanted(void *user, uint32_t block)
+{
+    struct lh_session *session = user;
+    lh_job_on_block_wanted(session->job, block);
+}
+
 static const struct lh_transport_events transport_events = {
     .on_block = on_block,
     .on_block_acked = on_block_acked,
@@ -191,6 +209,7 @@ static const struct lh_transport_events transport_events = {
     .on_block_begin = on_block_begin,
     .on_block_run = on_block_run,
     .on_block_end = on_block_end,
+    .on_block_wanted = on_block_wanted,
 };
 
 // --- The job's events pass through to the caller ---
@@ -289,6 +308,8 @@ static lh_err make_transport(struct lh_session *session,
                        lh_err_name(err));
     session->channel = (struct lh_channel){.ctx = session,
                                            .send_block = channel_send_block,
+                                           .block_unload = channel_block_unload,
+                                           .block_supply = channel_block_supply,
                                            .block_release = channel_block_release,
                                            .runs_release = channel_runs_release,
                                            .stream_write = channel_stream_write,
@@ -337,6 +358,7 @@ static lh_err make_job(struct lh_session *session,
         .channel = &session->channel,
         .ioq = session->ioq,
         .block_size = (uint32_t)1 << config->params->block_log2,
+        .read_ahead = config->params->own_receive_budget,
         .state_dir = config->state_dir,
         .peer = config->peer,
         .events = &session->job_events,

@@ -6,6 +6,7 @@
 #ifndef LH_TRANSFER_CHANNEL_H
 #define LH_TRANSFER_CHANNEL_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -21,6 +22,9 @@ enum lh_take {
 struct lh_channel {
     void *ctx;
     lh_err (*send_block)(void *ctx, uint8_t *data, size_t len, uint32_t *out_block);
+    // May be NULL, both or none: then blocks stay in the sender's memory until acknowledged.
+    bool (*block_unload)(void *ctx, uint32_t block);
+    bool (*block_supply)(void *ctx, uint32_t block, uint8_t *data);
     void (*block_release)(void *ctx, uint32_t block);
     void (*runs_release)(void *ctx, size_t bytes);
     lh_err (*stream_write)(void *ctx, const void *data, size_t len);

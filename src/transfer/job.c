@@ -414,10 +414,17 @@ void lh_job_on_block_end(struct lh_job *job, uint32_t block)
 
 void lh_job_on_block_acked(struct lh_job *job, uint32_t block, uint8_t *data, size_t len)
 {
-    (void)block;
+    (void)data;
     (void)len;
     if (job->sender != NULL)
-        lh_sender_on_block_acked(job->sender, data);
+        lh_sender_on_block_acked(job->sender, block);
+    lh_job_turn(job);
+}
+
+void lh_job_on_block_wanted(struct lh_job *job, uint32_t block)
+{
+    if (job->sender != NULL)
+        lh_sender_on_block_wanted(job->sender, block);
     lh_job_turn(job);
 }
 

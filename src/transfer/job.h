@@ -78,7 +78,7 @@ struct lh_job_host {
     struct lh_ioq *ioq;
     uint32_t block_size;   // agreed in HELLO: a power of two, LH_BLOCK_LOG2_MIN .. MAX; the
                            // transport's block_max is this + LH_BLOCK_HEADER_MAX
-    uint64_t read_ahead;   // sender: bytes of blocks held until acked; 0 = LH_READ_AHEAD_DEFAULT
+    uint64_t read_ahead;   // sender: bytes of blocks held at most; 0 = LH_READ_AHEAD_DEFAULT
     const char *state_dir; // for journals; NULL = no resume, which a notice says
     const char *peer;      // client: who the other end is ("user@host"), part of the journal's
                            // identity; NULL = none
@@ -120,6 +120,7 @@ void lh_job_on_block_run(
     struct lh_job *job, uint32_t block, size_t offset, const uint8_t *data, size_t len);
 void lh_job_on_block_end(struct lh_job *job, uint32_t block);
 void lh_job_on_block_acked(struct lh_job *job, uint32_t block, uint8_t *data, size_t len);
+void lh_job_on_block_wanted(struct lh_job *job, uint32_t block);
 void lh_job_on_writable(struct lh_job *job);
 // Stops in good order: no new disk work, then on_finished with code 28. Idempotent.
 void lh_job_cancel(struct lh_job *job);

@@ -130,7 +130,8 @@ lh_err lh_sender_new(struct lh_job *job, struct lh_sender **out_sender) LH_MUST_
 void lh_sender_free(struct lh_sender *sender);
 lh_err lh_sender_on_message(struct lh_sender *sender,
                             const struct lh_message *message) LH_MUST_CHECK;
-void lh_sender_on_block_acked(struct lh_sender *sender, uint8_t *data);
+void lh_sender_on_block_acked(struct lh_sender *sender, uint32_t number);
+void lh_sender_on_block_wanted(struct lh_sender *sender, uint32_t number);
 void lh_sender_pump(struct lh_sender *sender);
 bool lh_sender_is_full(const struct lh_sender *sender); // host.read_ahead is used up
 

@@ -34,6 +34,7 @@ struct lh_outgoing *lh_outgoing_new(size_t source, uint8_t kind, const char *nam
     if (file == NULL)
         return NULL;
     lh_list_init(&file->link);
+    lh_list_init(&file->blocks);
     file->source = source;
     file->kind = kind;
     memcpy(file->name, name, name_len + 1);
@@ -110,6 +111,12 @@ static void forget(struct lh_sender *sender, struct lh_outgoing *file)
 {
     lh_idmap_remove(&sender->ids, &file->node);
     sender->unsettled--;
+    if (file->rereading > 0) {
+        file->is_gone = true;
+        lh_list_append(&sender->gone, &file->link);
+        return;
+    }
+    lh_again_let_go(sender, file);
     lh_outgoing_free(file);
 }
 
@@ -404,12 +411,14 @@ lh_err lh_sender_new(struct lh_job *job, struct lh_sender **out_sender)
     if (sender == NULL)
         return LH_E_NOMEM;
     sender->job = job;
-    struct lh_link *heads[] = {&sender->announce, &sender->small, &sender->large,
-                               &sender->reading,  &sender->ready, &sender->in_flight,
-                               &sender->spare};
+    struct lh_link *heads[] = {
+        &sender->announce,  &sender->small,    &sender->large,  &sender->reading, &sender->ready,
+        &sender->in_flight, &sender->unloaded, &sender->wanted, &sender->gone,    &sender->spare};
     for (size_t i = 0; i < LH_ARRAY_LEN(heads); i++)
         lh_list_init(heads[i]);
     lh_err err = lh_idmap_init(&sender->ids);
+    if (err == LH_OK)
+        err = lh_idmap_init(&sender->by_number);
     if (err == LH_OK)
         err = lh_walking_init(sender);
     if (err != LH_OK) {
@@ -435,18 +444,24 @@ void lh_sender_free(struct lh_sender *sender)
     for (struct lh_idnode *node; (node = lh_idmap_pop(&sender->ids, &cursor)) != NULL;)
         lh_outgoing_free(OUTGOING_OF(node));
     free_list(&sender->announce);
+    free_list(&sender->gone);
+    lh_idmap_fini(&sender->by_number);
     lh_walking_fini(sender);
     lh_idmap_fini(&sender->ids);
     free(sender->faux);
     free(sender);
 }
 
-// Starts readings while the read-ahead has room. Small and large files take turns, so that neither
-// waits for all of the other.
+// Starts readings while there is room and the transport has not enough to go on with. Small and
+// large files take turns, so that neither waits for all of the other.
 static void dispatch(struct lh_sender *sender)
 {
+    lh_again_dispatch(sender);
     while (sender->reads_running < LH_READS_MAX &&
-           (sender->charged == 0 || sender->charged < sender->job->host.read_ahead)) {
+           sender->ready_count + sender->reads_running < LH_READY_MAX) {
+        sender->lacks_room = !lh_out_blocks_have_room(sender, true);
+        if (sender->lacks_room)
+            return;
         bool started = lh_bundle_dispatch(sender);
         started = lh_large_dispatch(sender) || started;
         if (!started)
@@ -456,7 +471,7 @@ static void dispatch(struct lh_sender *sender)
 
 bool lh_sender_is_full(const struct lh_sender *sender)
 {
-    return sender->charged >= sender->job->host.read_ahead;
+    return sender->lacks_room;
 }
 
 void lh_sender_pump(struct lh_sender *sender)

@@ -1,41 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The memory of blocks: charged to the read-ahead from the beginning of their reading until the
-// transport has them acknowledged; buffers of full size are kept for the next block.
+// The memory of blocks: charged from the beginning of their reading until the transport has them
+// acknowledged or they are unloaded (sender_again.c); buffers of full size are kept for the next
+// block.
 #include <errno.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/cleanup.h"
+#include "base/math.h"
 #include "transfer/sender_internal.h"
 
-#define SPARE_MAX 16 // full-size buffers kept
+#define SPARE_MAX    4  // full-size buffers kept
+#define UNLOAD_TRIES 16 // blocks looked at to make room for one
+#define KEPT_BLOCKS  8u // of the memory are for blocks that are read again
 
 static size_t full_room(const struct lh_sender *sender)
 {
     return sender->job->host.block_size + LH_BLOCK_FILE_HEADER;
 }
 
-struct lh_out_block *lh_out_block_new(struct lh_sender *sender, size_t room)
+uint8_t *lh_out_buffer_new(struct lh_sender *sender, size_t room)
 {
-    struct lh_out_block *block = NULL;
     struct lh_link *spare = room == full_room(sender) ? lh_list_first(&sender->spare) : NULL;
+    uint8_t *data;
     if (spare != NULL) {
+        struct lh_out_block *block = LH_CONTAINER_OF(spare, struct lh_out_block, link);
         lh_list_remove(spare);
         sender->spare_count--;
-        block = LH_CONTAINER_OF(spare, struct lh_out_block, link);
+        data = block->data;
+        free(block);
     } else {
-        size_t size = (sizeof *block + room + 63) / 64 * 64;
-        block = aligned_alloc(64, size);
+        data = aligned_alloc(64, (room + 63) / 64 * 64);
     }
-    if (block == NULL)
+    if (data != NULL)
+        sender->charged += room;
+    return data;
+}
+
+void lh_out_buffer_free(struct lh_sender *sender, struct lh_out_block *block)
+{
+    sender->charged -= block->room;
+    free(block->data);
+    block->data = NULL;
+}
+
+struct lh_out_block *lh_out_block_new(struct lh_sender *sender, size_t room)
+{
+    struct lh_out_block *block = calloc(1, sizeof *block);
+    uint8_t *data = block == NULL ? NULL : lh_out_buffer_new(sender, room);
+    if (data == NULL) {
+        free(block);
         return NULL;
-    memset(block, 0, offsetof(struct lh_out_block, data));
+    }
+    block->data = data;
     block->sender = sender;
     block->room = room;
     lh_list_init(&block->link);
+    lh_list_init(&block->file_link);
     lh_list_append(&sender->reading, &block->link);
-    sender->charged += room;
     return block;
 }
 
@@ -51,27 +75,53 @@ static void items_free(struct lh_out_block *block)
 void lh_out_block_free(struct lh_sender *sender, struct lh_out_block *block)
 {
     lh_list_remove(&block->link);
-    sender->charged -= block->room;
     items_free(block);
+    if (block->data == NULL) {
+        free(block);
+        return;
+    }
     if (block->room == full_room(sender) && sender->spare_count < SPARE_MAX) {
+        sender->charged -= block->room;
         lh_list_append(&sender->spare, &block->link);
         sender->spare_count++;
         return;
     }
+    lh_out_buffer_free(sender, block);
     free(block);
 }
 
 void lh_out_blocks_fini(struct lh_sender *sender)
 {
-    struct lh_link *lists[] = {&sender->reading, &sender->ready, &sender->in_flight,
-                               &sender->spare};
+    struct lh_link *lists[] = {&sender->reading,  &sender->ready,  &sender->in_flight,
+                               &sender->unloaded, &sender->wanted, &sender->spare};
     for (size_t i = 0; i < LH_ARRAY_LEN(lists); i++)
         LH_LIST_FOR_EACH(link, lists[i])
         {
             struct lh_out_block *block = LH_CONTAINER_OF(link, struct lh_out_block, link);
             items_free(block);
+            free(block->data);
             free(block);
         }
+}
+
+bool lh_out_blocks_have_room(struct lh_sender *sender, bool is_fresh)
+{
+    const struct lh_channel *channel = sender->job->host.channel;
+    uint64_t room = full_room(sender), most = sender->job->host.read_ahead;
+    struct lh_link *link = sender->in_flight.prev;
+    unsigned tries = channel->block_unload == NULL ? 0 : UNLOAD_TRIES;
+    if (is_fresh)
+        most -= LH_MIN(KEPT_BLOCKS * room, most / 4);
+    while (sender->charged > 0 && sender->charged + room > most) {
+        if (tries-- == 0 || link == &sender->in_flight)
+            return false;
+        struct lh_out_block *block = LH_CONTAINER_OF(link, struct lh_out_block, link);
+        link = link->prev;
+        if (!lh_out_block_may_unload(block) || !channel->block_unload(channel->ctx, block->node.id))
+            continue;
+        lh_out_block_unloaded(sender, block);
+    }
+    return true;
 }
 
 void lh_out_block_ready(struct lh_sender *sender, struct lh_out_block *block)
@@ -90,6 +140,7 @@ void lh_out_blocks_drop(struct lh_sender *sender, struct lh_outgoing *file)
             continue;
         sender->ready_count--;
         file->large->blocks_sent--;
+        file->unacked--;
         lh_out_block_free(sender, block);
     }
 }
@@ -114,15 +165,11 @@ void lh_out_blocks_send(struct lh_sender *sender)
         lh_list_append(&sender->in_flight, &block->link);
         sender->ready_count--;
         job->counts.bytes_sent += block->content_sent;
-        block->file = NULL; // it may be gone before the block is acknowledged
+        block->node.id = number;
+        lh_idmap_add(&sender->by_number, &block->node);
+        if (block->file != NULL)
+            lh_list_append(&block->file->blocks, &block->file_link);
     }
-}
-
-void lh_sender_on_block_acked(struct lh_sender *sender, uint8_t *data)
-{
-    struct lh_out_block *block = LH_CONTAINER_OF(data, struct lh_out_block, data);
-    LH_ASSERT(block->sender == sender);
-    lh_out_block_free(sender, block);
 }
 
 lh_err lh_outgoing_recheck(struct lh_outgoing *file, int fd, struct lh_errinfo *info)

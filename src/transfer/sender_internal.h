@@ -18,8 +18,9 @@
 #define LH_WALK_QUEUE       2048             // entries that wait to be announced, at most
 #define LH_ANNOUNCE_WAITING ((size_t)131072) // bytes of messages that may wait for the stream
 #define LH_READS_MAX        8                // reading tasks at once
-#define LH_LARGE_LOOKAHEAD  4                // large files open at once
-#define LH_READ_TRIES       2 // readings of a file that changes, before it has failed
+#define LH_READY_MAX        32 // blocks that wait for the transport, being read included
+#define LH_LARGE_LOOKAHEAD  4  // large files open at once
+#define LH_READ_TRIES       2  // readings of a file that changes, before it has failed
 
 // What a file was when it was announced; anything else when it is read means that it changed.
 struct lh_stat_id {
@@ -74,7 +75,12 @@ struct lh_large_out {
     struct lh_digest *digests;
     enum lh_read_status status; // the first thing that went wrong
     struct lh_errinfo info;
-    struct lh_run same; // not told yet; count 0 = none
+    struct lh_run same;       // not told yet; count 0 = none
+    enum lh_read_status lost; // what went wrong when a block was read again
+    struct lh_errinfo lost_info;
+    struct lh_stat_id lost_id; // where it is another file now: which
+    bool end_waits;            // for acknowledgements of all blocks, to be told (sender_again.c)
+    struct lh_digest digest;   // then: of the file
 };
 
 struct lh_outgoing {
@@ -96,11 +102,19 @@ struct lh_outgoing {
     uint64_t size;        // as announced; a worker may change `id`, never this
     struct lh_large_out *large;
     struct lh_have *have;
-    char *text;  // symlink: target; problem: what. Owned, else NULL
-    char name[]; // its component, to open it by
+    struct lh_link blocks; // lh_out_block in flight, by file_link
+    uint32_t unacked;      // blocks handed over or ready
+    uint32_t unloaded;     // of those, unloaded or being read again
+    uint32_t rereading;    // tasks that read it again
+    bool is_gone;          // forgotten; those tasks keep it
+    char *text;            // symlink: target; problem: what. Owned, else NULL
+    char name[];           // its component, to open it by
 };
 
-// Memory for one block of the transport, and the reading that fills it.
+// One block of the transport, and the reading that fills it.
+//
+//   reading -> ready -> in flight, loaded <-> in flight, unloaded -> wanted -> reading again
+//   acknowledged from any of the last four: gone
 struct lh_out_item {
     struct lh_outgoing *file;
     enum lh_read_status status;
@@ -108,21 +122,27 @@ struct lh_out_item {
     struct lh_errinfo *info; // owned; where status is FAILED
 };
 struct lh_out_block {
-    struct lh_link link; // in one of: reading, ready, in_flight, spare
+    struct lh_link link;      // in one of: reading, ready, in_flight, unloaded, wanted, spare
+    struct lh_link file_link; // in file->blocks, in flight
+    struct lh_idnode node;    // in sender->by_number, in flight
     struct lh_task task;
     struct lh_sender *sender;
-    struct lh_outgoing *file; // of a FILE block; NULL: a bundle
-    uint32_t index;
-    size_t content; // bytes of the read-ahead that are charged
-    size_t room;    // of data
-    size_t len;     // of data that is to be sent
+    struct lh_outgoing *file; // of a FILE block; NULL: a bundle, or the file is settled
+    uint32_t id, index;       // of a FILE block
+    bool is_unloaded;         // counted in file->unloaded
+    bool is_reading;          // again, in a task
+    bool is_acked;            // meanwhile
+    struct lh_stat_id seen;   // the file as it was, and as that task found it
+    size_t content;           // bytes of the read-ahead that are charged
+    size_t room;              // of data
+    size_t len;               // of data that is to be sent
     enum lh_read_status status;
     struct lh_digest digest;
     struct lh_errinfo info;
     struct lh_out_item *items; // of a bundle; owned
     size_t item_count;
     uint64_t content_sent; // bytes of files in it, for the ledger
-    uint8_t data[] __attribute__((aligned(64)));
+    uint8_t *data;         // owned; NULL: unloaded
 };
 
 struct lh_walking {
@@ -155,10 +175,13 @@ struct lh_sender {
     size_t small_count;
     uint64_t small_bytes;
 
-    struct lh_link reading, ready, in_flight, spare; // lh_out_block
+    struct lh_link reading, ready, in_flight, unloaded, wanted, spare; // lh_out_block
+    struct lh_idmap by_number;                                         // in flight
+    struct lh_link gone; // lh_outgoing that only rereading tasks keep
     size_t reads_running, bundles_running, ready_count;
     uint64_t charged; // bytes of blocks from the beginning of reading to the ack
     size_t spare_count;
+    bool lacks_room; // to read on
 };
 
 // sender.c
@@ -217,7 +240,29 @@ lh_outgoing_open(struct lh_outgoing *file, int *out_fd, struct lh_errinfo *info)
 // The same check of an open file, at its end.
 lh_err lh_outgoing_recheck(struct lh_outgoing *file, int fd, struct lh_errinfo *info) LH_MUST_CHECK;
 
+// Room for one more full block? Unloads what was sent last to make it. `is_fresh`: a part of the
+// memory is kept for blocks that have to be read again.
+bool lh_out_blocks_have_room(struct lh_sender *sender, bool is_fresh);
+uint8_t *lh_out_buffer_new(struct lh_sender *sender, size_t room); // charges; NULL: no memory
+void lh_out_buffer_free(struct lh_sender *sender, struct lh_out_block *block);
+
+// sender_again.c
+bool lh_out_block_may_unload(const struct lh_out_block *block);
+void lh_out_block_unloaded(struct lh_sender *sender, struct lh_out_block *block);
+void lh_again_dispatch(struct lh_sender *sender); // starts reading wanted blocks
+// The file is settled or given up: its blocks need it no more.
+void lh_again_let_go(struct lh_sender *sender, struct lh_outgoing *file);
+// All of the file was read: is its end to be told now? Else it will be when all is acknowledged.
+bool lh_again_may_end(struct lh_sender *sender, struct lh_large_out *large);
+void lh_again_on_acked(struct lh_sender *sender, struct lh_outgoing *file);
+
 // sender_large.c
+// Something is wrong with the file after blocks of it were sent, which cannot be read again.
+void lh_large_lost(struct lh_sender *sender,
+                   struct lh_outgoing *file,
+                   const struct lh_out_block *block);
+enum lh_read_status
+lh_read_all(int fd, uint8_t *data, size_t len, uint64_t offset, struct lh_errinfo *info);
 bool lh_large_dispatch(struct lh_sender *sender); // starts one reading; false: none possible now
 void lh_large_stop(struct lh_sender *sender, struct lh_outgoing *file); // refused by the receiver
 void lh_large_free(struct lh_large_out *large);

@@ -54,20 +54,39 @@ static void close_run(struct lh_task *task)
     large->fd = -1;
 }
 
+// What the file is now, was found out by its name: the descriptor may be of one that is gone.
+static void note_lost(struct lh_large_out *large)
+{
+    if (large->lost == LH_READ_OK)
+        return;
+    note_failure(large, large->lost, &large->lost_info);
+    if (large->lost == LH_READ_CHANGED)
+        large->file->id = large->lost_id;
+}
+
+static void fail(struct lh_large_out *large)
+{
+    struct lh_errinfo info = large->info;
+    lh_out_blocks_drop(large->sender, large->file);
+    lh_sender_file_failed(large->sender, large->file, large->status, &info);
+}
+
 static void close_done(struct lh_task *task)
 {
     struct lh_large_out *large = LH_CONTAINER_OF(task, struct lh_large_out, task);
     struct lh_sender *sender = large->sender;
     struct lh_outgoing *file = large->file;
+    note_lost(large);
     if (file->state == LH_OUTGOING_REFUSED || large->status != LH_READ_OK) {
-        lh_out_blocks_drop(sender, file);
-        struct lh_errinfo info = large->info;
-        lh_sender_file_failed(sender, file, large->status, &info);
+        fail(large);
     } else {
-        struct lh_digest digest;
         lh_digest_file(file->size, sender->job->host.block_size, large->digests, large->block_count,
-                       &digest);
-        lh_sender_file_end(sender, file, LH_FILE_END_DIGEST, &digest);
+                       &large->digest);
+        large->end_waits = true;
+        if (lh_again_may_end(sender, large)) {
+            struct lh_digest digest = large->digest;
+            lh_sender_file_end(sender, file, LH_FILE_END_DIGEST, &digest);
+        }
     }
     lh_job_turn(sender->job);
 }
@@ -80,12 +99,17 @@ static void flush_same(struct lh_large_out *large)
     large->same.count = 0;
 }
 
+static bool is_stopped(const struct lh_large_out *large)
+{
+    return large->status != LH_READ_OK || large->lost != LH_READ_OK ||
+           large->file->state == LH_OUTGOING_REFUSED;
+}
+
 // True where no more blocks will be read: all were, or something went wrong.
 static bool is_over(const struct lh_large_out *large)
 {
-    bool stopped = large->status != LH_READ_OK || large->file->state == LH_OUTGOING_REFUSED;
     return !large->opening && large->reading == 0 &&
-           (stopped || (large->opened && large->next_block == large->block_count));
+           (is_stopped(large) || (large->opened && large->next_block == large->block_count));
 }
 
 static void close_when_over(struct lh_large_out *large)
@@ -109,8 +133,31 @@ void lh_large_stop(struct lh_sender *sender, struct lh_outgoing *file)
         lh_sender_file_failed(sender, file, LH_READ_FAILED, NULL);
         return;
     }
+    if (file->large->end_waits) {
+        fail(file->large);
+        return;
+    }
     lh_out_blocks_drop(sender, file);
     close_when_over(file->large);
+}
+
+void lh_large_lost(struct lh_sender *sender,
+                   struct lh_outgoing *file,
+                   const struct lh_out_block *block)
+{
+    struct lh_large_out *large = file->large;
+    if (large == NULL || file->state != LH_OUTGOING_READING || large->lost != LH_READ_OK)
+        return; // it has failed already
+    large->lost = block->status;
+    large->lost_info = block->info;
+    large->lost_id = block->seen;
+    if (large->end_waits) {
+        note_lost(large);
+        fail(large);
+    } else {
+        lh_out_blocks_drop(sender, file);
+        close_when_over(large);
+    }
 }
 
 // --- Opening ---
@@ -166,8 +213,8 @@ static bool open_file(struct lh_sender *sender, struct lh_outgoing *file)
 
 // --- Reading ---
 
-static enum lh_read_status
-read_all(int fd, uint8_t *data, size_t len, uint64_t offset, struct lh_errinfo *info)
+enum lh_read_status
+lh_read_all(int fd, uint8_t *data, size_t len, uint64_t offset, struct lh_errinfo *info)
 {
     while (len > 0) {
         ssize_t got = pread(fd, data, len, (off_t)offset);
@@ -203,7 +250,7 @@ static void read_run(struct lh_task *task)
         if (faux != NULL)
             lh_faux_read(faux, file->faux_index, offset, at, len);
         else
-            block->status = read_all(file->large->fd, at, len, offset, &block->info);
+            block->status = lh_read_all(file->large->fd, at, len, offset, &block->info);
         if (block->status == LH_READ_OK)
             lh_digest_add(&digest, at, len);
         at += len;
@@ -235,6 +282,8 @@ static void hand_over(struct lh_sender *sender, struct lh_out_block *block)
     block->len = LH_BLOCK_FILE_HEADER + block->content;
     block->content_sent = block->content;
     file->large->blocks_sent++;
+    file->unacked++;
+    block->id = file->node.id;
     lh_out_block_ready(sender, block);
 }
 
@@ -248,7 +297,7 @@ static void read_done(struct lh_task *task)
     large->reading--;
     if (block->status != LH_READ_OK)
         note_failure(large, block->status, &block->info);
-    bool wanted = large->status == LH_READ_OK && block->file->state == LH_OUTGOING_READING;
+    bool wanted = !is_stopped(large) && block->file->state == LH_OUTGOING_READING;
     if (wanted)
         large->digests[block->index] = block->digest;
     bool is_same = wanted && theirs != NULL && memcmp(theirs, &block->digest, sizeof *theirs) == 0;
@@ -296,7 +345,7 @@ bool lh_large_dispatch(struct lh_sender *sender)
         if (file->state == LH_OUTGOING_QUEUED && !open_file(sender, file))
             return false;
         struct lh_large_out *large = file->large;
-        bool may_read = large->opened && large->status == LH_READ_OK &&
+        bool may_read = large->opened && !is_stopped(large) &&
                         large->next_block < large->block_count &&
                         lh_have_covers(file->have, large->next_block);
         if (may_read)

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Blocks that are taken early, run by run in any order: the files are the same, faults are found as
-// with whole blocks, and a kill leaves nothing that counts and is not there.
+// Little memory on either side. Blocks that are taken early, run by run in any order, and blocks
+// that the sender reads again: the files are the same, faults and changes are found as with whole
+// blocks, and a kill leaves nothing that counts and is not there.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/resource.h>
@@ -19,6 +20,7 @@ struct fixture {
     char from[256], to[256], client_state[256], server_state[256];
     struct lh_job_request request;
     bool (*step)(struct pair *pair, void *ctx);
+    void *step_ctx;
     struct pair pair;
 };
 
@@ -60,6 +62,7 @@ run(struct fixture *fixture, enum lh_job_direction direction, const struct pair_
     pair_init(&fixture->pair, &options);
     fixture->pair.stop_after = stop_after;
     fixture->pair.step = fixture->step;
+    fixture->pair.step_ctx = fixture->step_ctx;
     pair_run(&fixture->pair, &fixture->request);
 }
 
@@ -159,6 +162,107 @@ static void a_disk_that_takes_no_more_fails_the_file_alone(void **state)
     check_uint(fixture->pair.client.out.runs_unreleased, 0);
 }
 
+// --- Blocks that are read again ------------------------------------------------------------------
+
+static const struct pair_options little_memory = {.seed = 1,
+                                                  .block_window =
+                                                      60 * (BLOCK + LH_BLOCK_HEADER_MAX),
+                                                  .read_ahead = 12 * BLOCK,
+                                                  .early_percent = 50,
+                                                  .unload_percent = 80};
+
+static uint64_t supplied(const struct fixture *fixture)
+{
+    return fixture->pair.client.out.supplied + fixture->pair.server.out.supplied;
+}
+
+static void trees_arrive_whole_when_blocks_are_read_again(void **state)
+{
+    struct fixture *fixture = *state;
+    make_tree(fixture, 9);
+    for (uint64_t seed = 1; seed <= 6; seed++) {
+        char copy[300];
+        struct pair_options options = little_memory;
+        options.seed = seed;
+        run(fixture, seed % 2 == 0 ? LH_JOB_UPLOAD : LH_JOB_DOWNLOAD, &options);
+        check_good(fixture);
+        assert_true(supplied(fixture) > 10);
+        tree_path(copy, sizeof copy, "%s/from", fixture->to);
+        tree_remove(strdup(copy));
+    }
+}
+
+// Once so many bytes have arrived, does something to the source.
+struct change {
+    const char *path;
+    uint64_t after;
+    bool removes, is_done;
+};
+
+static bool change_source(struct pair *pair, void *ctx)
+{
+    struct change *change = ctx;
+    if (change->is_done || pair->client.out.block_bytes < change->after)
+        return false;
+    change->is_done = true;
+    if (change->removes) {
+        check_int(unlink(change->path), 0);
+        return false;
+    }
+    int fd = open(change->path, O_WRONLY | O_CLOEXEC); // at one stroke: workers read meanwhile
+    assert_true(fd >= 0);
+    check_int(pwrite(fd, "something else", 14, 100000), 14);
+    close(fd);
+    return false;
+}
+
+static void run_with_change(struct fixture *fixture, uint64_t seed, struct change *change)
+{
+    struct pair_options options = little_memory;
+    options.seed = seed;
+    fixture->step = change_source;
+    fixture->step_ctx = change;
+    run(fixture, LH_JOB_UPLOAD, &options);
+}
+
+static void a_file_that_changes_after_it_was_sent_is_sent_anew(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[400], copy[300];
+    tree_mkdir(fixture->from);
+    tree_path(path, sizeof path, "%s/changing", fixture->from);
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct change change = {.path = path, .after = seed * 300000};
+        tree_write(path, seed, 3000000);
+        run_with_change(fixture, seed, &change);
+        assert_true(change.is_done);
+        check_good(fixture);
+        tree_path(copy, sizeof copy, "%s/from", fixture->to);
+        tree_remove(strdup(copy));
+    }
+}
+
+static void a_file_that_is_gone_before_it_is_read_again_fails_alone(void **state)
+{
+    struct fixture *fixture = *state;
+    char path[400], other[400], copy[400];
+    size_t len, copied;
+    tree_mkdir(fixture->from);
+    tree_path(path, sizeof path, "%s/a", fixture->from);
+    tree_path(other, sizeof other, "%s/b", fixture->from);
+    tree_write(path, 1, 3000000);
+    tree_write(other, 2, 1000000);
+    struct change change = {.path = path, .after = 600000, .removes = true};
+    run_with_change(fixture, 1, &change);
+    check_uint(fixture->pair.client.files_failed, 1);
+    check_uint(fixture->pair.client.files_complete, 1);
+    tree_path(copy, sizeof copy, "%s/from/b", fixture->to);
+    char *sent = tree_read(other, &len), *got = tree_read(copy, &copied);
+    assert_true(got != NULL && len == copied && memcmp(sent, got, len) == 0);
+    free(sent);
+    free(got);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -166,6 +270,12 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_early_block_ends_the_job, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_kill_amid_runs_leaves_only_what_the_journal_may_count,
+                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(trees_arrive_whole_when_blocks_are_read_again, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_file_that_changes_after_it_was_sent_is_sent_anew, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_file_that_is_gone_before_it_is_read_again_fails_alone,
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_disk_that_takes_no_more_fails_the_file_alone, set_up,
                                         tear_down),

@@ -16,8 +16,9 @@
 struct block {
     struct lh_link link;
     uint32_t number;
-    uint8_t *theirs; // the sender's memory
-    uint8_t *copy;   // what is delivered; malloc'ed to its exact size
+    uint8_t *theirs;        // the sender's memory; NULL: unloaded
+    bool is_wanted, is_due; // due: it was wanted, and must be delivered before it may go again
+    uint8_t *copy;          // what is delivered; malloc'ed to its exact size
     size_t len;
     size_t chunk, next; // early: bytes of a run, and how many of the runs were delivered
 };
@@ -29,7 +30,8 @@ static lh_err send_block(void *ctx, uint8_t *data, size_t len, uint32_t *out_blo
     struct pair_end *end = ctx;
     struct pair_link *link = &end->out;
     const struct pair_options *options = &end->pair->options;
-    if (link->block_count >= 4 || link->unreleased + len > options->block_window) {
+    size_t queue = options->unload_percent > 0 ? 40 : 4;
+    if (link->block_count >= queue || link->unreleased + len > options->block_window) {
         link->was_full = true;
         return LH_AGAIN;
     }
@@ -41,6 +43,45 @@ static lh_err send_block(void *ctx, uint8_t *data, size_t len, uint32_t *out_blo
     link->block_count++;
     link->unreleased += len;
     return LH_OK;
+}
+
+static struct block *find_block(struct lh_link *head, uint32_t number)
+{
+    LH_LIST_FOR_EACH(at, head)
+    {
+        struct block *block = LH_CONTAINER_OF(at, struct block, link);
+        if (block->number == number)
+            return block;
+    }
+    return NULL;
+}
+
+static bool block_unload(void *ctx, uint32_t number)
+{
+    struct pair_end *end = ctx;
+    struct block *block = find_block(&end->out.blocks, number);
+    if (block == NULL)
+        block = find_block(&end->out.acks, number);
+    if (block == NULL || block->theirs == NULL || block->is_due ||
+        end->pair->options.unload_percent == 0 ||
+        lh_prng_below(&end->pair->prng, 100) >= end->pair->options.unload_percent)
+        return false;
+    memset(block->theirs, 0xa5, block->len);
+    block->theirs = NULL;
+    end->out.unloaded++;
+    return true;
+}
+
+static bool block_supply(void *ctx, uint32_t number, uint8_t *data)
+{
+    struct pair_end *end = ctx;
+    struct block *block = find_block(&end->out.blocks, number);
+    assert_true(block != NULL && block->theirs == NULL && block->is_wanted);
+    block->theirs = data;
+    block->is_wanted = false;
+    block->is_due = true;
+    end->out.supplied++;
+    return true;
 }
 
 static void block_release(void *ctx, uint32_t number)
@@ -160,13 +201,20 @@ static bool deliver_run(struct pair_end *from)
 static bool deliver_block(struct pair_end *from)
 {
     struct pair_link *link = &from->out;
-    if (link->block_count == 0 || from->peer->job == NULL)
+    if (link->block_count == 0 || from->peer->job == NULL || from->job == NULL)
         return false;
     uint64_t skip = lh_prng_below(&from->pair->prng, link->block_count);
     struct lh_link *at = lh_list_first(&link->blocks);
     while (skip-- > 0)
         at = at->next;
     struct block *block = LH_CONTAINER_OF(at, struct block, link);
+    if (block->theirs == NULL && block->is_wanted)
+        return false;
+    if (block->theirs == NULL) {
+        block->is_wanted = true;
+        lh_job_on_block_wanted(from->job, block->number);
+        return true;
+    }
     lh_list_remove(at);
     link->block_count--;
     link->block_bytes += block->len;
@@ -190,7 +238,8 @@ static bool deliver_ack(struct pair_end *from)
         return at != NULL;
     struct block *ack = LH_CONTAINER_OF(at, struct block, link);
     lh_list_remove(at);
-    memset(ack->theirs, 0xa5, ack->len); // the sender's again: nobody may read it any more
+    if (ack->theirs != NULL)
+        memset(ack->theirs, 0xa5, ack->len); // the sender's again: nobody may read it any more
     lh_job_on_block_acked(from->job, ack->number, ack->theirs, ack->len);
     free(ack);
     return true;
@@ -250,6 +299,8 @@ end_init(struct pair *pair, struct pair_end *end, struct pair_end *peer, const c
     *end = (struct pair_end){.pair = pair, .peer = peer};
     end->channel = (struct lh_channel){.ctx = end,
                                        .send_block = send_block,
+                                       .block_unload = block_unload,
+                                       .block_supply = block_supply,
                                        .block_release = block_release,
                                        .runs_release = runs_release,
                                        .stream_write = stream_write,

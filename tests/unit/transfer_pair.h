@@ -23,6 +23,7 @@ struct pair_options {
     uint64_t block_window;                   // 0 = 16 blocks
     uint64_t read_ahead;                     // 0 = the default
     unsigned early_percent;                  // of blocks that are offered early
+    unsigned unload_percent;                 // of attempts that succeed
     bool damage;                             // one byte of an early block, in its content
     const char *client_state, *server_state; // NULL = none
 };
@@ -35,6 +36,7 @@ struct pair_link { // one direction
     struct lh_link held;   // delivered, not released
     struct lh_link early;  // taken early, runs still to be delivered
     uint64_t early_count, early_taken, runs_unreleased;
+    uint64_t unloaded, supplied;
     struct lh_link acks; // delivered, not acknowledged
     size_t block_count;
     uint64_t unreleased; // bytes
