@@ -285,7 +285,7 @@ static const struct lh_option lhcp_options_table[] = {
     {0, "retry-timeout", "SECS", LH_OPTION_SHOWN, set_retry_timeout,
      .help = "go on after broken sessions for so long (3600); 0: never"},
     {0, "memory", "SIZE", LH_OPTION_SHOWN, set_size, OF(memory), .low = LH_MEMORY_MIN,
-     .high = (uint64_t)4 << 30, .help = "receive buffer at most (256m)"},
+     .high = (uint64_t)4 << 30, .help = "memory for blocks, on each side (256m)"},
     {0, "block-size", "SIZE", LH_OPTION_SHOWN, set_block_size,
      .help = "64k to 4m, a power of two (1m)"},
     {'n', "dry-run", NULL, LH_OPTION_SHOWN, lh_option_flag, ARGS(dry_run),
