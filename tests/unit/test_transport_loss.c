@@ -7,6 +7,7 @@
 #include "base/math.h"
 #include "base/prng.h"
 #include "transport/loss.h"
+#include "transport/report.h"
 #include "transport/reporter.h"
 
 struct world {
@@ -317,6 +318,72 @@ static void a_full_ring_refuses_instead_of_growing_for_ever(void **state)
     world_free(world);
 }
 
+// --- Reports never explode -----------------------------------------------------------------------
+
+// Marks about half, nearly all, or nearly none of `count` numbers, in runs or one by one.
+static void mark_pattern(struct lh_replay *replay, struct lh_prng *prng, uint64_t count)
+{
+    uint64_t permille = lh_prng_below(prng, 1001), run = 1 + lh_prng_below(prng, 300);
+    if (lh_prng_below(prng, 2) == 0)
+        run = 1;
+    for (uint64_t pn = 0; pn < count;) {
+        uint64_t len = 1 + lh_prng_below(prng, run);
+        bool arrived = lh_prng_below(prng, 1000) < permille;
+        for (; len > 0 && pn < count; len--, pn++)
+            if (arrived)
+                lh_replay_mark(replay, pn);
+    }
+    if (!lh_replay_seen(replay, count - 1))
+        lh_replay_mark(replay, count - 1); // a report ends with what arrived
+}
+
+static uint64_t check_records(const struct lh_replay *replay, const uint8_t *bytes, size_t len)
+{
+    struct lh_reader reader = lh_reader_of(bytes, len);
+    struct lh_report_span span;
+    uint64_t at = 0;
+    lh_err err;
+    while ((err = lh_report_read(&reader, at, &span)) == 0) {
+        for (uint64_t i = 0; i < span.len; i++) {
+            bool told = span.kind == LH_REPORT_ALL ||
+                        (span.kind == LH_REPORT_SOME && (span.bits[i / 64] >> (i % 64) & 1) != 0);
+            assert_true(told == lh_replay_seen(replay, at + i));
+        }
+        at += span.len;
+    }
+    check_int(err, LH_EOF);
+    return at;
+}
+
+// Whatever was lost: a report tells exactly what arrived, in at most a bit a number and three bytes
+// for 512 of them.
+static void a_report_costs_at_most_a_bit_a_packet_whatever_was_lost(void **state)
+{
+    (void)state;
+    enum { MOST = 60000 };
+    struct lh_prng prng = {check_seed(12)};
+    uint8_t *bytes = malloc(MOST / 8 + MOST / 100 + 1000);
+    for (int round = 0; round < 300; round++) {
+        struct lh_replay replay;
+        uint64_t count = 1 + lh_prng_below(&prng, MOST), cursor = 0;
+        check_ok(lh_replay_init(&replay));
+        mark_pattern(&replay, &prng, count);
+        size_t used = 0;
+        while (cursor < count) { // as many packets as it takes
+            size_t room = 200 + (size_t)lh_prng_below(&prng, 8000);
+            room = LH_MIN(room, (size_t)(MOST / 8 + MOST / 100 + 1000) - used);
+            struct lh_writer writer = lh_writer_of(bytes + used, room);
+            lh_report_write(&writer, &replay, &cursor, count);
+            assert_true(lh_writer_used(&writer) > 0);
+            used += lh_writer_used(&writer);
+        }
+        check_uint(check_records(&replay, bytes, used), count);
+        assert_true(used <= count / 8 + 3 * (count / LH_REPORT_SPAN + 1) + 1);
+        lh_replay_fini(&replay);
+    }
+    free(bytes);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,6 +393,7 @@ int main(void)
         cmocka_unit_test(without_later_packets_a_timer_finds_the_loss),
         cmocka_unit_test(a_late_arrival_is_spurious_and_widens_the_window),
         cmocka_unit_test(what_a_lost_report_covered_is_not_late),
+        cmocka_unit_test(a_report_costs_at_most_a_bit_a_packet_whatever_was_lost),
         cmocka_unit_test(an_acknowledgement_of_what_was_never_sent_is_refused),
         cmocka_unit_test(an_acknowledgement_of_a_skipped_number_is_refused),
         cmocka_unit_test(the_ring_grows_and_forgets_under_random_traffic),
