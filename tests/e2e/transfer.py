@@ -84,6 +84,15 @@ def test_without_udp_everything_goes_over_ssh_and_it_says_so():
         h.assert_same(os.path.join(place.local, "file"), os.path.join(place.remote, "copy"))
 
 
+def test_every_cipher_that_can_be_asked_for_carries_a_file():
+    with h.Place() as place:
+        h.write(os.path.join(place.local, "file"), h.incompressible(3 << 20, 2))
+        for cipher in ("aes128", "aes256", "chacha20", "ocb"):
+            _, out, _ = place.run("-c", cipher, "--json", "file", "host:" + cipher)
+            assert h.summary(out)["cipher"] == cipher, out
+            h.assert_same(os.path.join(place.local, "file"), os.path.join(place.remote, cipher))
+
+
 def test_the_same_command_again_sends_nothing():
     with h.Place() as place:
         h.make_tree(os.path.join(place.local, "tree"), large=2)
