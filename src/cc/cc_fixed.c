@@ -4,6 +4,10 @@
 // and keeps two round trips of it in flight, so that a silent path stops it soon. People choose it
 // for links that are theirs alone; it is unfair to everybody else by design.
 //
+// The target is what is sent, not target / (1 - loss) for it to arrive: where the target is the
+// link's own rate, the latter fills the queue and drops there what it adds (1 Gbit/s, 100 ms, 10 %:
+// 100 ms of queue and E 0.987 instead of 1.7 ms and 1.000).
+//
 // One brake: where less than half of the target has arrived for 10 s although we
 // were free to send, the rate is halved, again and again if need be; it comes back by doubling when
 // three quarters of the reduced rate arrive.

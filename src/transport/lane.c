@@ -329,8 +329,7 @@ lh_err lh_lane_on_feedback(struct lh_lane *lane,
     }
     lh_ecn_on_acked(&lane->ecn, result.acked_ect);
     if (lane->feedback_next > FEEDBACKS_BY_DEFAULT) // the peer follows our wish by now
-        lane->loss.ack_delay =
-            LH_MIN(2 * lh_lane_interval(lane) + 2 * SOCKET_SLACK, LH_PTO_ACK_DELAY);
+        lane->loss.ack_delay = 3 * lh_lane_interval(lane) + 2 * SOCKET_SLACK; // two may be lost
     if (lane->is_udp)
         err = lh_loss_detect(&lane->loss, &lane->sent, &lane->rtt, now, sink, &result);
     else

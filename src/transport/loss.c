@@ -58,8 +58,10 @@ static lh_err ack_one(struct lh_loss *loss,
         result->acked_packets++;
         result->acked_bytes += record->bytes;
     }
-    if (record->bytes > loss->large_bytes)
+    if (record->bytes > loss->large_bytes) {
         loss->large_lost = 0;
+        loss->large_top = LH_MAX(loss->large_top, pn);
+    }
     if ((record->flags & LH_SENT_ECT) != 0 && pn >= loss->ect_from)
         result->acked_ect++;
     if (pn >= loss->covered_from && pn < loss->covered_to)
@@ -209,7 +211,7 @@ lh_err lh_loss_detect(struct lh_loss *loss,
         result->fates.lost[place_of(record)]++;
         result->lost_packets++;
         result->lost_bytes += record->bytes;
-        loss->large_lost += record->bytes > loss->large_bytes;
+        loss->large_lost += record->bytes > loss->large_bytes && pn > loss->large_top;
         lh_sent_give_up(sent, pn, 0);
         lh_err err = tell(sent, record, sink->ctx, sink->lost);
         if (err != 0)

@@ -35,8 +35,10 @@ struct lh_loss {
     lh_ns late[2]; // most lateness of the span before and of this one, by send times
     lh_ns late_since;
     lh_ns ack_delay; // a report comes so much after what it reports, at most
-    // Packets above this size (IP bytes), and how many of them were lost since one arrived.
+    // Packets above this size (IP bytes), how many of them were lost that were sent after the last
+    // one that arrived, and the number of that one.
     uint32_t large_bytes, large_lost;
+    uint64_t large_top;
     uint64_t ect_from; // packet number from which on marked packets are counted
 };
 

@@ -241,6 +241,26 @@ static void what_a_lost_report_covered_is_not_late(void **state)
     world_free(world);
 }
 
+// A report of many packets tells of arrivals and losses at once: what was lost between others of
+// its size is no sign that packets of this size do not pass.
+static void large_packets_vanish_only_where_none_sent_later_arrived(void **state)
+{
+    (void)state;
+    struct world *world = world_new();
+    world->loss.large_bytes = 999; // ours have 1,000
+    for (int i = 0; i < 400; i++) {
+        world->now += LH_MS / 4;
+        uint64_t pn = send_one(world);
+        if (i % 2 == 0 || i > 380)
+            arrive(world, pn);
+    }
+    check_ok(feed_back(world, true));
+    detect(world);
+    assert_true(world->result.lost_packets > 100);
+    check_uint(world->loss.large_lost, 0);
+    world_free(world);
+}
+
 static void an_acknowledgement_of_what_was_never_sent_is_refused(void **state)
 {
     (void)state;
@@ -394,6 +414,7 @@ int main(void)
         cmocka_unit_test(a_late_arrival_is_spurious_and_widens_the_window),
         cmocka_unit_test(what_a_lost_report_covered_is_not_late),
         cmocka_unit_test(a_report_costs_at_most_a_bit_a_packet_whatever_was_lost),
+        cmocka_unit_test(large_packets_vanish_only_where_none_sent_later_arrived),
         cmocka_unit_test(an_acknowledgement_of_what_was_never_sent_is_refused),
         cmocka_unit_test(an_acknowledgement_of_a_skipped_number_is_refused),
         cmocka_unit_test(the_ring_grows_and_forgets_under_random_traffic),
