@@ -281,5 +281,6 @@ const struct lh_cc_type lh_cc_low = {
     .cwnd = cwnd,
     .phase = phase,
     .view = view,
+    .yields = true,
     .go_on = go_on,
 };

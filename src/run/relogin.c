@@ -264,9 +264,11 @@ static void read_hello(struct lh_relogin *relogin, lh_ns now)
         finish_login(relogin, buffer + used, (size_t)got - used, now);
     } else if (err != LH_AGAIN) {
         const struct lh_hello_failure *failure = lh_hello_failure(&relogin->hello);
+        const char *text =
+            failure->why == LH_HELLO_REFUSED ? failure->text : "its answer makes no sense here";
         char why[200];
         (void)snprintf(why, sizeof why, "the server refused: %s",
-                       lh_escape(failure->text, strlen(failure->text), shown, sizeof shown));
+                       lh_escape(text, strlen(text), shown, sizeof shown));
         fail_login(relogin, why, true, now);
     }
 }

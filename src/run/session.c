@@ -525,7 +525,9 @@ static void check_orphan(struct lh_session *session, lh_ns now)
     if (session->orphaned_since == 0 || session->end != LH_SESSION_RUNNING)
         return;
     if (session->is_finished && !session->is_closing) {
-        session->end = LH_SESSION_FINISHED; // a server whose client hung up after the verdict
+        // The other side hung up after the verdict; or its last words come over UDP.
+        if (lh_session_data_lane(session) != LH_LANE_UDP || now >= session->close_by)
+            session->end = LH_SESSION_FINISHED;
         return;
     }
     if (now >= session->orphaned_since + LH_ORPHAN_MAX ||

@@ -5,7 +5,7 @@
 # after UDP's return over UDP again. Both are timed from outside, by the counters of the link emulator.
 # shellcheck disable=SC1091,SC2086,SC2154
 . "$(dirname "$0")/../support/net_transfer.sh"
-make_file data 150
+make_file data 100
 
 # Milliseconds until a counter of the emulator ($1) has grown by $2, 60000 at most.
 grown_after()
@@ -34,7 +34,7 @@ for direction in upload download; do
             way=ba
         fi
         start "$@"
-        sleep 4
+        sleep 3
         lh_net_set $blocked udp-block=on
         gap=$(grown_after $way.forwarded.tcp.bytes 300000)
         check "$direction, UDP blocked ($blocked): ms until data flows over SSH" $gap 0 5000

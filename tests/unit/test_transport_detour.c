@@ -3,6 +3,8 @@
 // When SSH carries blocks although UDP is up (transport/detour.h).
 #include "check.h"
 
+#include "base/cleanup.h"
+#include "cc/cc.h"
 #include "transport/detour.h"
 
 struct world {
@@ -89,6 +91,14 @@ static void udp_that_comes_and_goes_is_compared_without_a_trial(void **state)
     check_int(w.detour.state, LH_DETOUR_ON);
 }
 
+static void only_who_stands_back_on_purpose_is_left_slow(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"fair", "high", "fixed", "low"};
+    for (size_t i = 0; i < LH_ARRAY_LEN(names); i++)
+        check_int(lh_cc_by_name(names[i])->yields, strcmp(names[i], "low") == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -96,6 +106,7 @@ int main(void)
         cmocka_unit_test(udp_that_is_as_fast_as_the_path_is_left_alone),
         cmocka_unit_test(what_is_fast_or_asked_for_is_not_looked_at),
         cmocka_unit_test(a_source_that_is_slow_says_nothing_about_udp),
+        cmocka_unit_test(only_who_stands_back_on_purpose_is_left_slow),
         cmocka_unit_test(udp_that_comes_and_goes_is_compared_without_a_trial),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
