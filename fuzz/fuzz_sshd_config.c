@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/cleanup.h"
 #include "sshdcfg/effective.h"
+#include "sshdcfg/plan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -73,6 +74,34 @@ static void check_edit(struct lh_sshd_doc *doc, const uint8_t *data, size_t len)
     free(printed);
 }
 
+// Writing settings in twice gives what writing them once gives, and their difference can be shown.
+static void check_plan(struct lh_sshd_doc *doc, const uint8_t *data, size_t len)
+{
+    struct lh_sshd_setting items[] = {
+        {.keyword = (char[]){"Port"}, .value = (char[]){"33001"}},
+        {.keyword = (char[]){"Match"}, .value = (char[]){"User a"}},
+        {.keyword = (char[]){"Banner"}, .value = (char[]){"none"}, .in_match = true},
+        {.keyword = (char[]){"Match"}, .value = (char[]){"all"}}};
+    const struct lh_sshd_settings settings = {.items = items, .count = LH_ARRAY_LEN(items)};
+    struct lh_sshd_doc *before = NULL;
+    char *once, *twice, *difference;
+    size_t once_len, twice_len;
+
+    LH_ASSERT(lh_sshd_doc_parse("fuzz", data, len, &before) == 0);
+    LH_ASSERT(lh_sshd_plan_edit(doc, "/etc/ssh/", &settings) == 0);
+    LH_ASSERT(lh_sshd_doc_print(doc, &once, &once_len) == 0);
+    if (doc->count < 500 && lh_sshd_text_difference("x", before, doc, &difference) == 0) {
+        LH_ASSERT(*difference != '\0' || once_len == len);
+        free(difference);
+    }
+    LH_ASSERT(lh_sshd_plan_edit(doc, "/etc/ssh/", &settings) == 0);
+    LH_ASSERT(lh_sshd_doc_print(doc, &twice, &twice_len) == 0);
+    LH_ASSERT(once_len == twice_len && memcmp(once, twice, once_len) == 0);
+    free(once);
+    free(twice);
+    lh_sshd_doc_free(before);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
     LH_CLEANUP(lh_sshd_doc_freep) struct lh_sshd_doc *doc = NULL;
@@ -98,5 +127,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
     check_evaluation(doc);
     if (own > 0)
         check_edit(doc, data, own);
+    struct lh_sshd_doc *fresh = NULL;
+    LH_ASSERT(lh_sshd_doc_parse("fuzz", data, own, &fresh) == 0);
+    check_plan(fresh, data, own);
+    lh_sshd_doc_free(fresh);
     return 0;
 }

@@ -18,6 +18,7 @@ static const struct {
     {"check", "look at what decides who can log in and what they can do", lh_sshd_check_main},
     {"fingerprint", "print the host keys' fingerprints in forms to paste",
      lh_sshd_fingerprint_main},
+    {"plan", "show what a profile would change, and whom", lh_sshd_plan_main},
     {"notify", "write the note to users about port and fingerprint", lh_sshd_notify_main},
 };
 
@@ -51,6 +52,14 @@ int lh_sshd_main(int argc, char **argv)
     return LH_SSHD_STATUS_USAGE;
 }
 
+static lh_err add_name(struct lh_sshd_names *names, const char *value, struct lh_errinfo *info)
+{
+    if (names->count == LH_SSHD_NAMES_MAX)
+        return lh_fail(info, LH_E_LIMIT, 0, "at most %d times", LH_SSHD_NAMES_MAX);
+    names->items[names->count++] = value;
+    return 0;
+}
+
 lh_err lh_sshd_option_name(void *target,
                            const struct lh_option *option,
                            const char *value,
@@ -60,12 +69,20 @@ lh_err lh_sshd_option_name(void *target,
 
     if (*value == '\0' || strpbrk(value, ",\n/") != NULL)
         return lh_fail(info, LH_E_INVALID, 0, "is not the name of a user");
-    if (names->count == LH_SSHD_NAMES_MAX)
-        return lh_fail(info, LH_E_LIMIT, 0, "at most %d times", LH_SSHD_NAMES_MAX);
-    names->items[names->count++] = value;
-    return 0;
+    return add_name(names, value, info);
 }
 
+lh_err lh_sshd_option_pattern(void *target,
+                              const struct lh_option *option,
+                              const char *value,
+                              struct lh_errinfo *info)
+{
+    struct lh_sshd_names *names = (struct lh_sshd_names *)(void *)((char *)target + option->offset);
+
+    if (*value == '\0' || strpbrk(value, "\r\n\f\"'") != NULL)
+        return lh_fail(info, LH_E_INVALID, 0, "is not a name that sshd_config can hold");
+    return add_name(names, value, info);
+}
 bool lh_sshd_colour(void)
 {
     const char *term = getenv("TERM");
@@ -84,7 +101,7 @@ int lh_sshd_fail(const char *text)
 static lh_err check_args(const struct lh_sshd_args *args, size_t operands, struct lh_errinfo *info)
 {
     if (operands > 0)
-        return lh_fail(info, LH_E_INVALID, 0, "it takes options only");
+        return lh_fail(info, LH_E_INVALID, 0, "more operands than it takes");
     if (*args->root != '/' || *args->config != '/')
         return lh_fail(info, LH_E_INVALID, 0, "--root and --config want absolute paths");
     if (args->host != NULL && strpbrk(args->host, " \t\n[],\"'\\") != NULL)
@@ -95,6 +112,7 @@ static lh_err check_args(const struct lh_sshd_args *args, size_t operands, struc
 int lh_sshd_parse(const struct lh_option_table *table,
                   int argc,
                   char **argv,
+                  bool takes_profile,
                   struct lh_sshd_args *args)
 {
     struct lh_errinfo info = {0};
@@ -108,13 +126,16 @@ int lh_sshd_parse(const struct lh_option_table *table,
     if (words == NULL)
         return lh_sshd_fail("no memory");
     lh_err err = lh_options_parse(table, argc, argv, args, &operands, &info);
+    bool profile = err == 0 && takes_profile && operands.count == 1;
+    if (profile)
+        args->profile = words[0];
     free((void *)words);
     if (err == 0 && args->help) {
         lh_options_help(table, false, stdout);
         return 0;
     }
     if (err == 0)
-        err = check_args(args, operands.count, &info);
+        err = check_args(args, operands.count - (profile ? 1 : 0), &info);
     if (err != 0) {
         (void)lh_sshd_fail(info.text);
         return LH_SSHD_STATUS_USAGE;

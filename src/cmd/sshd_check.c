@@ -88,7 +88,8 @@ static int run(const struct lh_sshd_args *args)
     else
         lh_sshd_show_text(
             &report,
-            &(struct lh_sshd_show){.all = args->all, .colour = lh_sshd_colour(), .columns = 80},
+            &(struct lh_sshd_show){
+                .all = args->all, .summary = true, .colour = lh_sshd_colour(), .columns = 80},
             stdout);
     if (err != 0 || fflush(stdout) != 0)
         return lh_sshd_fail("cannot write the findings");
@@ -99,6 +100,6 @@ int lh_sshd_check_main(int argc, char **argv)
 {
     struct lh_sshd_args args;
 
-    int status = lh_sshd_parse(&table, argc, argv, &args);
+    int status = lh_sshd_parse(&table, argc, argv, false, &args);
     return status >= 0 ? status : run(&args);
 }

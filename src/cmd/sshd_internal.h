@@ -30,12 +30,26 @@ struct lh_sshd_args {
     const char *host;     // name of the server, for users
     char own_host[256];   // this host's name, where none is given
     uint16_t port;
+    const char *profile; // of the plan: the operand
+    const char *passwords;
+    const char *forwarding_group;
+    struct lh_sshd_names allow_users;
+    struct lh_sshd_names allow_groups;
+    struct lh_sshd_names sftp_users;
+    bool keep_port_22;
+    bool strict;
     bool json;
     bool all;
     bool help;
     struct lh_sshd_names transfer_users;
     struct lh_sshd_names admins;
 };
+
+// A name of a group or a pattern of users: anything that is not empty and one line.
+lh_err lh_sshd_option_pattern(void *target,
+                              const struct lh_option *option,
+                              const char *value,
+                              struct lh_errinfo *info);
 
 // An option that may be given several times; `option->offset` is of a struct lh_sshd_names.
 lh_err lh_sshd_option_name(void *target,
@@ -44,10 +58,11 @@ lh_err lh_sshd_option_name(void *target,
                            struct lh_errinfo *info);
 
 // Fills `args` from the command line. -1: go on; else the exit status (help was shown, or the
-// command line is wrong and that has been said).
+// command line is wrong and that has been said). `takes_profile`: one operand is allowed.
 int lh_sshd_parse(const struct lh_option_table *table,
                   int argc,
                   char **argv,
+                  bool takes_profile,
                   struct lh_sshd_args *args);
 
 // Says on standard error what failed and returns LH_SSHD_STATUS_FAILED.
@@ -55,7 +70,8 @@ int lh_sshd_fail(const char *text);
 
 // How findings are shown: text in at most `columns` columns, or one JSON document.
 struct lh_sshd_show {
-    bool all; // what is as it should be, too
+    bool all;     // what is as it should be, too
+    bool summary; // counts and advice at the end
     bool colour;
     unsigned columns;
 };
@@ -71,6 +87,7 @@ int lh_sshd_exit_status(const struct lh_sshd_report *report);
 int lh_sshd_check_main(int argc, char **argv);
 int lh_sshd_fingerprint_main(int argc, char **argv);
 int lh_sshd_notify_main(int argc, char **argv);
+int lh_sshd_plan_main(int argc, char **argv);
 
 // Whether standard output is a terminal that shows colours.
 bool lh_sshd_colour(void);

@@ -176,7 +176,7 @@ int lh_sshd_fingerprint_main(int argc, char **argv)
     char shown[2 * LH_ERRINFO_TEXT];
     unsigned warnings = 0;
 
-    int status = lh_sshd_parse(&fingerprint_table, argc, argv, &args);
+    int status = lh_sshd_parse(&fingerprint_table, argc, argv, false, &args);
     if (status >= 0)
         return status;
     if (args.expected != NULL && lh_pin_parse(args.expected, &pin) != 0) {
@@ -238,7 +238,7 @@ int lh_sshd_notify_main(int argc, char **argv)
     struct lh_errinfo info = {0};
     struct lh_sshd_args args;
 
-    int status = lh_sshd_parse(&notify_table, argc, argv, &args);
+    int status = lh_sshd_parse(&notify_table, argc, argv, false, &args);
     if (status >= 0)
         return status;
     if (read_keys(&args, &keys, &info) != 0)

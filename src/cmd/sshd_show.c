@@ -117,6 +117,8 @@ void lh_sshd_show_text(const struct lh_sshd_report *report,
         if (show->all || report->items[i].grade != LH_SSHD_GRADE_OK)
             put_finding(out, show, &report->items[i]);
     }
+    if (!show->summary)
+        return;
     (void)fprintf(out,
                   "%zu high, %zu medium, %zu low, %zu info; %zu not seen; %zu as it should be\n",
                   lh_sshd_report_count(report, LH_SSHD_GRADE_HIGH),

@@ -127,9 +127,12 @@ static void find_subjects(struct lh_check *check)
 
 // --- Values ---
 
-static void evaluate_subject(struct lh_check *check, size_t index)
+void lh_check_evaluate(struct lh_check *check,
+                       const struct lh_sshd_doc *doc,
+                       size_t index,
+                       struct lh_sshd_effective *out_effective)
 {
-    struct lh_sshd_input input = {.file = check->doc,
+    struct lh_sshd_input input = {.file = doc,
                                   .command_line = check->command_line,
                                   .ports_from_command_line = check->ports_from_command_line};
     struct lh_sshd_target target = {.defaults = &check->no_defaults};
@@ -137,7 +140,7 @@ static void evaluate_subject(struct lh_check *check, size_t index)
     if (check->judged)
         target = check->judge.target;
     lh_err err = lh_sshd_evaluate(&input, &target, &lh_sshd_machine,
-                                  &check->subjects[index].persona, &check->effective[index]);
+                                  &check->subjects[index].persona, out_effective);
     if (err != 0)
         check->err = err;
 }
@@ -158,8 +161,9 @@ static void take_answer(struct lh_sshd_effective *ours, struct lh_sshd_values *t
     *theirs = (struct lh_sshd_values){0};
 }
 
-// Compares with the installed sshd. False where that refuses the files.
-static bool ask_judge(struct lh_check *check, const char *path, size_t index)
+// Asks the installed sshd about a file. False where it refuses that; a difference from what we
+// computed is a finding where the values are to be compared.
+static bool ask_judge(struct lh_check *check, const char *path, size_t index, bool compared)
 {
     LH_CLEANUP(lh_sshd_values_fini) struct lh_sshd_values theirs = {0};
     struct lh_sshd_subject *subject = &check->subjects[index];
@@ -180,7 +184,7 @@ static bool ask_judge(struct lh_check *check, const char *path, size_t index)
                             });
         return false;
     }
-    if (err != 0 || !check->live ||
+    if (err != 0 || !compared ||
         lh_sshd_values_cover(&check->effective[index].values, &theirs, &keyword))
         return true;
     (void)snprintf(is, sizeof is, "sshd says %s is %.200s, we computed %.200s", keyword,
@@ -231,22 +235,23 @@ static size_t write_copies(const struct lh_check *check, const char *folder)
     return done;
 }
 
-// Asks sshd about a copy of the files of another root, for their syntax.
-static void judge_copies(struct lh_check *check)
+bool lh_check_judge_copies(struct lh_check *check)
 {
     char folder[] = "/tmp/lh-check-XXXXXX", path[64];
+    bool taken = true;
 
-    if (mkdtemp(folder) == NULL)
-        return;
+    if (!check->judged || mkdtemp(folder) == NULL)
+        return true;
     size_t count = write_copies(check, folder);
     (void)snprintf(path, sizeof path, "%s/0.conf", folder);
     if (count > 0)
-        (void)ask_judge(check, path, 0);
+        taken = ask_judge(check, path, 0, false);
     for (size_t i = 0; i < count; i++) {
         (void)snprintf(path, sizeof path, "%s/%zu.conf", folder, i);
         (void)unlink(path);
     }
     (void)rmdir(folder);
+    return taken;
 }
 
 static void evaluate_all(struct lh_check *check)
@@ -254,12 +259,12 @@ static void evaluate_all(struct lh_check *check)
     bool taken = check->judged;
 
     for (size_t i = 0; i < check->subject_count && check->err == 0; i++) {
-        evaluate_subject(check, i);
+        lh_check_evaluate(check, check->doc, i, &check->effective[i]);
         if (check->live && taken && check->err == 0)
-            taken = ask_judge(check, check->config, i);
+            taken = ask_judge(check, check->config, i, true);
     }
-    if (!check->live && check->judged && check->err == 0)
-        judge_copies(check);
+    if (!check->live && check->err == 0)
+        (void)lh_check_judge_copies(check);
     for (size_t i = 0; i < check->subject_count && check->err == 0; i++)
         check->err = lh_sshd_rules_apply(&check->rule_input, &check->subjects[i], check->report);
     for (size_t i = 0; i < check->subject_count && check->err == 0; i++)
@@ -298,7 +303,7 @@ static void find_process(struct lh_check *check)
     lh_check_command_line(check);
 }
 
-static void check_fini(struct lh_check *check)
+void lh_check_end(struct lh_check *check)
 {
     for (size_t i = 0; i < check->subject_count; i++)
         lh_sshd_effective_fini(&check->effective[i]);
@@ -307,16 +312,32 @@ static void check_fini(struct lh_check *check)
     lh_sshd_judge_fini(&check->judge);
     lh_sshd_doc_free(check->command_line);
     lh_sshd_doc_free(check->doc);
+    free(check);
 }
 
-static lh_err run_check(struct lh_check *check, struct lh_errinfo *info)
+lh_err lh_check_begin(const struct lh_sshd_check_options *options,
+                      struct lh_sshd_report *report,
+                      struct lh_check **out_check,
+                      struct lh_errinfo *info)
 {
-    const struct lh_sshd_check_options *options = check->options;
+    struct lh_check *check = calloc(1, sizeof *check);
+
+    if (check == NULL)
+        return LH_E_NOMEM;
+    check->options = options;
+    check->report = report;
+    check->live = strcmp(options->root, "/") == 0;
+    check->config = options->config;
+    check->rule_input = (struct lh_sshd_rule_input){.prefix = check->live ? "" : options->root,
+                                                    .main_path = options->config,
+                                                    .port = options->port};
 
     find_process(check);
     lh_err err = lh_sshd_tree_read(options->root, check->config, "/etc/ssh", &check->doc, info);
-    if (err != 0)
+    if (err != 0) {
+        lh_check_end(check);
         return err;
+    }
     check->rule_input.main_empty = check->doc->count == 0;
     find_judge(check);
     if (lh_accounts_read(options->root, options->admins, &check->accounts, NULL) != 0)
@@ -325,33 +346,27 @@ static lh_err run_check(struct lh_check *check, struct lh_errinfo *info)
                                                      .is = "/etc/passwd could not be read",
                                                      .why = "users could not be looked at"});
     find_subjects(check);
-    evaluate_all(check);
-    void (*const parts[])(struct lh_check *) = {lh_check_kernel, lh_check_network, lh_check_files,
-                                                lh_check_host_keys, lh_check_people};
-    for (size_t i = 0; i < LH_ARRAY_LEN(parts) && check->err == 0; i++)
-        parts[i](check);
-    return check->err;
+    *out_check = check;
+    return 0;
 }
 
 lh_err lh_sshd_check(const struct lh_sshd_check_options *options,
                      struct lh_sshd_report *out_report,
                      struct lh_errinfo *info)
 {
+    void (*const parts[])(struct lh_check *) = {lh_check_kernel, lh_check_network, lh_check_files,
+                                                lh_check_host_keys, lh_check_people};
     struct lh_sshd_report report = {0};
-    struct lh_check *check = calloc(1, sizeof *check);
+    struct lh_check *check = NULL;
 
-    if (check == NULL)
-        return LH_E_NOMEM;
-    check->options = options;
-    check->report = &report;
-    check->live = strcmp(options->root, "/") == 0;
-    check->config = options->config;
-    check->rule_input = (struct lh_sshd_rule_input){.prefix = check->live ? "" : options->root,
-                                                    .main_path = options->config,
-                                                    .port = options->port};
-    lh_err err = run_check(check, info);
-    check_fini(check);
-    free(check);
+    lh_err err = lh_check_begin(options, &report, &check, info);
+    if (err == 0) {
+        evaluate_all(check);
+        for (size_t i = 0; i < LH_ARRAY_LEN(parts) && check->err == 0; i++)
+            parts[i](check);
+        err = check->err;
+        lh_check_end(check);
+    }
     if (err != 0) {
         lh_sshd_report_fini(&report);
         return err;

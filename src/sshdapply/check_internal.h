@@ -38,6 +38,31 @@ struct lh_check {
 // Adds a finding; the texts are copied.
 void lh_check_add(struct lh_check *check, const struct lh_sshd_remark *remark);
 
+// Reads the files, finds the running sshd, asks the installed one for its defaults, and finds the
+// subjects. Ended by lh_check_end, which accepts what is half done. As lh_sshd_check fails.
+lh_err lh_check_begin(const struct lh_sshd_check_options *options,
+                      struct lh_sshd_report *report,
+                      struct lh_check **out_check,
+                      struct lh_errinfo *info) LH_MUST_CHECK;
+void lh_check_end(struct lh_check *check);
+
+// What is in force with `doc` for the subject `index`. Sets check->err on failure.
+void lh_check_evaluate(struct lh_check *check,
+                       const struct lh_sshd_doc *doc,
+                       size_t index,
+                       struct lh_sshd_effective *out_effective);
+
+// Has sshd look at a copy of check->doc with what it includes. False, and a finding, where it
+// refuses them.
+bool lh_check_judge_copies(struct lh_check *check);
+
+// Keys with which an account could log in under these values, and keys that would be refused.
+void lh_check_count_keys(struct lh_check *check,
+                         const struct lh_sshd_values *values,
+                         const struct lh_account *account,
+                         unsigned *out_good,
+                         unsigned *out_refused);
+
 // The parts, each of which adds findings.
 void lh_check_command_line(struct lh_check *check); // fills command_line (check_host.c)
 void lh_check_kernel(struct lh_check *check);       // sockets, process, ports (check_host.c)

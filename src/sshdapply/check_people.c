@@ -163,6 +163,29 @@ static void look_at_keys(struct lh_check *check,
     }
 }
 
+void lh_check_count_keys(struct lh_check *check,
+                         const struct lh_sshd_values *values,
+                         const struct lh_account *account,
+                         unsigned *out_good,
+                         unsigned *out_refused)
+{
+    const char *patterns = lh_sshd_values_text(values, "authorizedkeysfile");
+    struct keys keys = {0};
+    char path[4096];
+
+    if (*patterns == '\0')
+        patterns = ".ssh/authorized_keys .ssh/authorized_keys2";
+    for (const char *at = patterns; *at != '\0';) {
+        size_t part = strcspn(at, " ");
+        if (expand_path(at, part, account, path, sizeof path))
+            count_keys(check, values, path, &keys);
+        at += part;
+        at += strspn(at, " ");
+    }
+    *out_good = keys.good;
+    *out_refused = keys.refused;
+}
+
 static void check_keys(struct lh_check *check,
                        const struct lh_sshd_subject *subject,
                        const struct lh_account *account)

@@ -205,6 +205,17 @@ lh_err lh_sshd_doc_replace(struct lh_sshd_doc *doc, size_t index, const char *te
     return set_text(&doc->lines[index], text, strlen(text), end_of(doc, index));
 }
 
+void lh_sshd_doc_remove(struct lh_sshd_doc *doc, size_t index)
+{
+    LH_ASSERT(index < doc->count);
+    struct lh_sshd_line *line = &doc->lines[index];
+    while (line->include_count > 0)
+        lh_sshd_doc_free(line->includes[--line->include_count]);
+    line_fini(line);
+    memmove(line, line + 1, (doc->count - index - 1) * sizeof *line);
+    doc->count--;
+}
+
 lh_err lh_sshd_doc_comment(struct lh_sshd_doc *doc, size_t index, const char *mark)
 {
     LH_ASSERT(index < doc->count && *mark == '#');

@@ -65,6 +65,9 @@ lh_err lh_sshd_doc_insert(struct lh_sshd_doc *doc, size_t index, const char *tex
 // Replaces the content of line `index`, keeping its line end (or the lack of one).
 lh_err lh_sshd_doc_replace(struct lh_sshd_doc *doc, size_t index, const char *text) LH_MUST_CHECK;
 
+// Takes line `index` out, with what it includes.
+void lh_sshd_doc_remove(struct lh_sshd_doc *doc, size_t index);
+
 // Makes line `index` a comment: `mark` and the line as it was. `mark` begins with '#'.
 lh_err lh_sshd_doc_comment(struct lh_sshd_doc *doc, size_t index, const char *mark) LH_MUST_CHECK;
 

@@ -48,6 +48,9 @@ COMMANDS = {
     "lhctl-sshd-check-help": ["lhctl", "sshd", "check", "--help"],
     "lhctl-sshd-fingerprint-help": ["lhctl", "sshd", "fingerprint", "--help"],
     "lhctl-sshd-notify-help": ["lhctl", "sshd", "notify", "--help"],
+    "lhctl-sshd-plan-help": ["lhctl", "sshd", "plan", "--help"],
+    "lhctl-sshd-plan-profile": ["lhctl", "sshd", "plan", "ancient"],
+    "lhctl-sshd-plan-two": ["lhctl", "sshd", "plan", "modern", "fips"],
     "lhctl-sshd-check-operand": ["lhctl", "sshd", "check", "x"],
     "lhctl-sshd-check-relative-root": ["lhctl", "sshd", "check", "--root", "x"],
 }

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// lhctl sshd plan: what a profile would change, and whom. Changes nothing.
+#ifndef LH_SSHDAPPLY_PLAN_H
+#define LH_SSHDAPPLY_PLAN_H
+
+#include "base/err.h"
+#include "sshdapply/check.h"
+#include "sshdcfg/profile.h"
+
+struct lh_sshd_plan_options {
+    struct lh_sshd_check_options check;
+    struct lh_sshd_choices choices; // host_keys are found by the plan
+};
+
+// One keyword whose value would change.
+struct lh_sshd_change {
+    char *keyword;
+    char *before; // values of several lines, one a line
+    char *after;
+    char *who; // "everybody", or names of personas
+};
+
+struct lh_sshd_plan {
+    struct lh_sshd_change *changes;
+    size_t change_count;
+    char *difference; // of the texts, as diff -u prints it; "" where nothing changes
+    // Who is affected, and what stands in the way (grade HIGH: this plan must not be carried out).
+    struct lh_sshd_report affected;
+};
+
+// LH_NONE where the profile cannot be had (`info` says why); negative where the files cannot be
+// read.
+lh_err lh_sshd_plan_make(const struct lh_sshd_plan_options *options,
+                         struct lh_sshd_plan *out_plan,
+                         struct lh_errinfo *info) LH_MUST_CHECK;
+void lh_sshd_plan_fini(struct lh_sshd_plan *plan); // idempotent
+
+#endif
