@@ -107,8 +107,9 @@ extern const struct lh_cc_type lh_cc_fixed; // needs rate_target
 extern const struct lh_cc_type lh_cc_pipe;
 // What others do, to compare with in the simulator; no policy offers it.
 extern const struct lh_cc_type lh_cc_cubic;
+extern const struct lh_cc_type lh_cc_bbr;
 
-// NULL where there is none; names: fair, high, low, fixed, lt, pipe, cubic.
+// NULL where there is none; names: fair, high, low, fixed, lt, pipe, cubic, bbr.
 const struct lh_cc_type *lh_cc_by_name(const char *name);
 
 #endif

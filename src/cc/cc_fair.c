@@ -64,7 +64,7 @@ struct company_policy {
 
 // The weight makes up for what pacing and probes cost beside a flow that does neither.
 static const struct company_policy fair_policy = {&lh_lt_params_fair, 1200, 500, 150};
-static const struct company_policy high_policy = {&lh_lt_params_high, 2500, 640, 250};
+static const struct company_policy high_policy = {&lh_lt_params_high, 2000, 640, 250};
 
 struct fair_state {
     const struct company_policy *policy;

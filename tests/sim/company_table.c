@@ -80,6 +80,10 @@ struct row {
 static const struct row rows[] = {
     AGAINST_CUBIC("lt", lh_cc_lt, 0, 0, false),
     AGAINST_CUBIC("fair", lh_cc_fair, 350, 650, true),
+    {"fair / bbr, queue 1", &lh_cc_fair, &lh_cc_bbr, false, true, true, 1, 1000, 0, 0, 0, 0, SHARE,
+     0, 0},
+    {"fair / bbr, queue 4", &lh_cc_fair, &lh_cc_bbr, false, true, true, 1, 4000, 0, 0, 0, 0, SHARE,
+     0, 0},
     {"fair / 3 cubic, queue 1", &lh_cc_fair, &lh_cc_cubic, false, true, false, 3, 1000, 0, 0, 0, 0,
      SHARE, 0, 0},
     {"fair / fair, queue 0.5", &lh_cc_fair, &lh_cc_fair, false, false, false, 1, 500, 0, 0, 0, 0,
@@ -103,6 +107,11 @@ static const struct row rows[] = {
     {"low / fair, queue 1", &lh_cc_low, &lh_cc_fair, false, false, true, 1, 1000, 0, 0, 0, 0, SHARE,
      0, 0},
     AGAINST_CUBIC("TCP", lh_cc_cubic, 0, 0, false),
+    AGAINST_CUBIC("TCP bbr", lh_cc_bbr, 0, 0, false),
+    {"fair / fair of 60 ms, queue 1", &lh_cc_fair, &lh_cc_fair, false, false, false, 1, 1000, 0,
+     60 * LH_MS, 0, 0, JAIN, 0, 0},
+    {"fair / fair of 120 ms, queue 1", &lh_cc_fair, &lh_cc_fair, false, false, false, 1, 1000, 0,
+     120 * LH_MS, 0, 0, JAIN, 0, 0},
 };
 
 static struct company_config config_of(const struct row *row, bool is_swapped, uint64_t seed)
@@ -118,7 +127,7 @@ static struct company_config config_of(const struct row *row, bool is_swapped, u
         .loss_ppm = row->loss_ppm,
         .flows = 1 + others,
         .flow[0] = {.cc = row->cc,
-                    .is_tcp = row->cc == &lh_cc_cubic,
+                    .is_tcp = row->cc == &lh_cc_cubic || row->cc == &lh_cc_bbr,
                     .rtt = rtt,
                     .start = is_swapped ? later : spread},
     };
