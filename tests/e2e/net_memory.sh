@@ -45,6 +45,6 @@ lh_net_set both down=off
 wait_for 60
 check "an outage of 60 s, exit status" $status 0 0
 check "the file is the same" "$(same "$work/data" "$home/outage")" 1 1
-check "times that the session was lost" "$(grep -ci 'again\|lost' "$work/out")" 0 0
+check "times that the session was lost" "$(grep -c 'trying again\|logs in again' "$work/out")" 0 0
 check "bytes on the link" "$(lh_net_figure ab.forwarded.bytes)" 167772160 200000000
 finish

@@ -7,9 +7,10 @@
 //   sim random --seed N                  a scenario that the seed makes up
 //   sim swarm --seed N                   a short one, of those that --swarm runs
 //   sim --swarm N [--seed FIRST] [--jobs K]   N of them in K processes, as a test (TAP)
-//   sim --list                           the scenarios
-//   sim --quick | --all                  as a test (TAP), with --seeds K, --seed FIRST, --random K
-//   sim --matrix                         efficiency over round trips and losses; not a test;
+//   sim --fat | --fat-long               paths that carry more than a side may hold, as a test
+//   (TAP) sim --list                           the scenarios sim --quick | --all as a test (TAP),
+//   with --seeds K, --seed FIRST, --random K sim --matrix                         efficiency over
+//   round trips and losses; not a test;
 //                                        with --rate MBIT, --seconds S, --from S, --cc NAME,
 //                                        --queue PERMILLE, --burst PACKETS (mean run of losses);
 //                                        --rtt MS and --loss PPM: only these (--trace: of the last)
@@ -27,6 +28,7 @@
 #include "base/math.h"
 #include "base/text.h"
 #include "company_table.h"
+#include "fat.h"
 #include "figures.h"
 #include "swarm.h"
 #include "world.h"
@@ -34,6 +36,7 @@
 struct arguments {
     const char *scenario;
     const char *cc, *trace, *row;
+    bool is_fat, is_fat_long;
     bool is_figures, is_list, is_quick, is_all, is_matrix, is_company, is_traced;
     uint64_t swarm, jobs;
     uint64_t seed, seeds, randoms, rate, from, seconds, queue, rtt, loss, burst, memory;
@@ -304,6 +307,7 @@ static int usage(void)
         stderr,
         "usage: sim SCENARIO | random | swarm [--seed N] [--print] [--trace FILE]\n"
         "       sim --swarm N [--seed FIRST] [--jobs K]\n"
+        "       sim --fat | --fat-long\n"
         "       sim --list\n"
         "       sim --quick | --all [--seeds K] [--seed FIRST] [--random K]\n"
         "       sim --matrix [--rate MBIT] [--from S] [--seconds S] [--queue PERMILLE]\n"
@@ -330,6 +334,7 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
         {"--loss", NULL, &arguments->loss},          {"--rate", NULL, &arguments->rate},
         {"--seconds", NULL, &arguments->seconds},    {"--queue", NULL, &arguments->queue},
         {"--swarm", NULL, &arguments->swarm},        {"--jobs", NULL, &arguments->jobs},
+        {"--fat", &arguments->is_fat, NULL},         {"--fat-long", &arguments->is_fat_long, NULL},
         {"--figures", &arguments->is_figures, NULL}, {"--memory", NULL, &arguments->memory},
     };
     for (int i = 1; i < argc; i++) {
@@ -386,6 +391,8 @@ int main(int argc, char **argv)
         arguments.cc = "lt";
     if (arguments.is_matrix)
         return run_matrix(&arguments);
+    if (arguments.is_fat || arguments.is_fat_long)
+        return sim_fat(arguments.seed, arguments.is_fat_long) ? 0 : 1;
     if (arguments.is_figures)
         return run_figures(&arguments);
     if (arguments.is_quick || arguments.is_all)

@@ -64,7 +64,8 @@ static void make_faulty(struct lh_prng *prng, struct sim_link_config *link)
     link->loss_ppm = one_in(prng, 2) ? (uint32_t)spread(prng, 100, 20 * PERCENT) : 0;
     if (one_in(prng, 4)) {
         link->burst_ppm = (uint32_t)spread(prng, 1000, 10 * PERCENT);
-        link->burst_packets = (uint32_t)spread(prng, 2, 200);
+        // Longer ones, met by the few packets of a silent lane, would last longer than a session.
+        link->burst_packets = (uint32_t)spread(prng, 2, 40);
     }
     if (one_in(prng, 4)) {
         link->reorder_ppm = (uint32_t)spread(prng, 100, 50 * PERCENT);
