@@ -23,13 +23,19 @@ lh_err lh_slots_init(struct lh_slots *slots, size_t entry_size, size_t sets)
     LH_ASSERT(entry_size >= sizeof(struct lh_slot) && entry_size % sizeof(uint64_t) == 0);
     *slots = (struct lh_slots){.entry_size = entry_size, .sets = sets};
     slots->entries = calloc(sets * LH_SLOTS_WAYS, entry_size);
-    return slots->entries == NULL ? LH_E_NOMEM : 0;
+    slots->hashes = calloc(sets * LH_SLOTS_WAYS, sizeof *slots->hashes);
+    if (slots->entries != NULL && slots->hashes != NULL)
+        return 0;
+    lh_slots_fini(slots);
+    return LH_E_NOMEM;
 }
 
 void lh_slots_fini(struct lh_slots *slots)
 {
     free(slots->entries);
+    free(slots->hashes);
     slots->entries = NULL;
+    slots->hashes = NULL;
 }
 
 struct lh_slot *lh_slots_at(const struct lh_slots *slots, size_t index)
@@ -45,13 +51,18 @@ static uint64_t key_of(uint64_t hash)
     return hash == 0 ? 1 : hash;
 }
 
+void lh_slots_refresh(struct lh_slots *slots)
+{
+    for (size_t i = 0; i < slots->sets * LH_SLOTS_WAYS; i++)
+        slots->hashes[i] = lh_slots_at(slots, i)->hash;
+}
+
 void *lh_slots_find(const struct lh_slots *slots, uint64_t hash)
 {
-    size_t set = (size_t)(hash & (slots->sets - 1));
+    size_t first = (size_t)(hash & (slots->sets - 1)) * LH_SLOTS_WAYS;
     for (size_t way = 0; way < LH_SLOTS_WAYS; way++) {
-        struct lh_slot *slot = lh_slots_at(slots, set * LH_SLOTS_WAYS + way);
-        if (slot->hash == key_of(hash))
-            return slot;
+        if (slots->hashes[first + way] == key_of(hash))
+            return lh_slots_at(slots, first + way);
     }
     return NULL;
 }
@@ -84,6 +95,7 @@ void *lh_slots_get(struct lh_slots *slots, uint64_t hash, int64_t now, bool *out
     slots->forgotten += slot->hash != 0;
     memset(slot, 0, slots->entry_size);
     slot->hash = key_of(hash);
+    slots->hashes[((size_t)((uint8_t *)slot - slots->entries)) / slots->entry_size] = slot->hash;
     slot->last = now;
     return slot;
 }

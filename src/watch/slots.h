@@ -26,6 +26,7 @@ struct lh_slot {
 
 struct lh_slots {
     uint8_t *entries; // owned
+    uint64_t *hashes; // owned: those of the entries, a set to a cache line
     size_t entry_size;
     size_t sets;        // a power of two
     uint64_t forgotten; // entries that had to go
@@ -42,6 +43,9 @@ void *lh_slots_find(const struct lh_slots *slots, uint64_t hash);
 // true. Never NULL. 64-bit hashes under a secret seed are taken as keys: two keys share an entry
 // with a probability below 2^-40 at these sizes.
 void *lh_slots_get(struct lh_slots *slots, uint64_t hash, int64_t now, bool *out_new);
+
+// Entries were put in place by hand: their hashes are taken over.
+void lh_slots_refresh(struct lh_slots *slots);
 
 // The `index`th place, used or not; NULL behind the last.
 struct lh_slot *lh_slots_at(const struct lh_slots *slots, size_t index);

@@ -39,13 +39,26 @@ static int month_of(const char *at)
     return 0;
 }
 
-static int64_t local_to_utc(const struct lh_watch_zone *zone, const struct lh_civil *civil)
+// Zones change at full hours only.
+static int64_t local_to_utc(struct lh_stamp_reader *reader, const struct lh_civil *civil)
 {
-    return zone->to_utc == NULL ? lh_civil_to_utc(civil) : zone->to_utc(zone->context, civil);
+    int64_t as_utc = lh_civil_to_utc(civil);
+    int64_t hour = as_utc / LH_WATCH_HOUR;
+    if (reader->zone.to_utc == NULL)
+        return as_utc;
+    if (!reader->hour_known || hour != reader->hour) {
+        struct lh_civil full = *civil;
+        full.minute = full.second = 0;
+        reader->hour = hour;
+        reader->hour_offset =
+            hour * LH_WATCH_HOUR - reader->zone.to_utc(reader->zone.context, &full);
+        reader->hour_known = true;
+    }
+    return as_utc - reader->hour_offset;
 }
 
 // "Mar 10 18:48:02 " and, with a year, "Mar 10 2026 18:48:02 ".
-static bool take_bsd(const struct lh_watch_zone *zone, struct lh_span *text, int64_t *out_time)
+static bool take_bsd(struct lh_stamp_reader *reader, struct lh_span *text, int64_t *out_time)
 {
     struct lh_civil civil = {0};
     uint64_t number;
@@ -67,13 +80,13 @@ static bool take_bsd(const struct lh_watch_zone *zone, struct lh_span *text, int
     if (!take_clock(&rest, &civil))
         return false;
     if (civil.year != 0) {
-        *out_time = local_to_utc(zone, &civil);
+        *out_time = local_to_utc(reader, &civil);
     } else {
-        civil.year = lh_civil_from_utc(zone->latest + LH_WATCH_DAY).year;
-        *out_time = local_to_utc(zone, &civil);
-        if (*out_time > zone->latest + LH_WATCH_DAY) {
+        civil.year = lh_civil_from_utc(reader->zone.latest + LH_WATCH_DAY).year;
+        *out_time = local_to_utc(reader, &civil);
+        if (*out_time > reader->zone.latest + LH_WATCH_DAY) {
             civil.year--;
-            *out_time = local_to_utc(zone, &civil);
+            *out_time = local_to_utc(reader, &civil);
         }
     }
     *text = rest;
@@ -112,7 +125,7 @@ static bool take_offset(struct lh_span *text, int64_t *out_offset)
     return true;
 }
 
-static bool take_iso(const struct lh_watch_zone *zone, struct lh_span *text, int64_t *out_time)
+static bool take_iso(struct lh_stamp_reader *reader, struct lh_span *text, int64_t *out_time)
 {
     struct lh_civil civil;
     struct lh_span rest = *text;
@@ -139,7 +152,7 @@ static bool take_iso(const struct lh_watch_zone *zone, struct lh_span *text, int
     if (take_offset(&rest, &offset))
         *out_time = lh_civil_to_utc(&civil) - offset;
     else
-        *out_time = local_to_utc(zone, &civil);
+        *out_time = local_to_utc(reader, &civil);
     *text = rest;
     return true;
 }
@@ -167,9 +180,9 @@ bool lh_stamp_take(struct lh_stamp_reader *reader, struct lh_span *line, int64_t
     }
     bool found = false;
     if (rest.len > 0 && rest.at[0] >= 'A' && rest.at[0] <= 'Z')
-        found = take_bsd(&reader->zone, &rest, out_time);
+        found = take_bsd(reader, &rest, out_time);
     else if (rest.len > 0 && rest.at[0] >= '0' && rest.at[0] <= '9')
-        found = take_iso(&reader->zone, &rest, out_time) || take_epoch(&rest, out_time);
+        found = take_iso(reader, &rest, out_time) || take_epoch(&rest, out_time);
     if (!found || !lh_span_take(&rest, LH_SPAN(" ")))
         return false;
     size_t len = line->len - rest.len;

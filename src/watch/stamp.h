@@ -25,6 +25,10 @@ struct lh_stamp_reader {
     char last[48];
     uint8_t last_len;
     int64_t last_time;
+    // The local hour last asked for, and what to take off for UTC: asking is dear.
+    int64_t hour;
+    int64_t hour_offset;
+    bool hour_known;
 };
 
 // Takes the stamp off the front of `line`, with the blank behind it:

@@ -163,14 +163,16 @@ static bool read_table(struct lh_reader *in, const struct table *table)
         if (LH_GUARD(STATE_SANE, !placed || !table->sane(slot)))
             return false;
     }
+    lh_slots_refresh(slots);
     return !in->bad;
 }
 
 static void empty(const struct table tables[4])
 {
     for (size_t i = 0; i < 4; i++) {
-        const struct lh_slots *slots = tables[i].slots;
+        struct lh_slots *slots = tables[i].slots;
         memset(slots->entries, 0, slots->sets * LH_SLOTS_WAYS * slots->entry_size);
+        lh_slots_refresh(slots);
     }
 }
 

@@ -352,7 +352,6 @@ enum lh_watch_family lh_watch_take(struct lh_watch *watch,
                                    struct lh_watch_addr *out_addr)
 {
     struct taking t = {.watch = watch, .record = record, .place = *place, .out_addr = out_addr};
-    struct lh_connection nameless = {.slot = {.hash = 1}};
 
     LH_DASSERT(record->repeat > 0);
     memset(out_addr, 0, sizeof *out_addr);
@@ -371,6 +370,11 @@ enum lh_watch_family lh_watch_take(struct lh_watch *watch,
     if (t.connection != NULL && t.connection->logged_in && t.event.family != LH_WATCH_ACCEPTED &&
         t.event.family != LH_WATCH_CRASH)
         return t.event.family;
-    take_for(&t, t.connection != NULL ? t.connection : &nameless);
+    if (t.connection != NULL) {
+        take_for(&t, t.connection);
+    } else {
+        struct lh_connection nameless = {.slot = {.hash = 1}};
+        take_for(&t, &nameless);
+    }
     return t.event.family;
 }

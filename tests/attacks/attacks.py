@@ -120,6 +120,18 @@ def test_a_large_log_is_read_in_flat_memory(folder):
     assert max(before, after) < 64 << 10, "%d KiB" % after
 
 
+def test_stamps_without_a_zone_are_read_in_the_local_one(folder):
+    for stamp, first in (("2026-01-20 04:%02d:00", "2026-01-20T03:00:00Z"), ("2026-07-20 04:%02d:00", "2026-07-20T02:00:00Z"),
+                         ("2026-07-20T04:%02d:00+05:30", "2026-07-19T22:30:00Z")):
+        path = write(folder, "log", [(stamp % n) + " ftp1 sshd[%d]: Failed password for root from %s port 9 ssh2" % (n + 1, ATTACKER)
+                                     for n in range(8)])
+        os.environ["TZ"] = ENV["TZ"] = "CET-1CEST,M3.5.0,M10.5.0/3"
+        try:
+            assert sources(lhctl("--json", path))[ATTACKER]["first"] == first
+        finally:
+            os.environ["TZ"] = ENV["TZ"] = "UTC"
+
+
 def test_since_and_until_leave_out_what_is_outside(folder):
     path = write(folder, "log", failures(120))
     assert sources(lhctl("--json", "--since", "2026-05-20 04:01Z", path))[ATTACKER]["tries"] == 60
