@@ -189,6 +189,17 @@ static lh_err set_symlinks(void *target,
     return set_choice(target, option, value, info);
 }
 
+static lh_err
+set_lanes(void *target, const struct lh_option *option, const char *value, struct lh_errinfo *info)
+{
+    uint64_t lanes;
+    (void)option;
+    if (lh_parse_number(value, 1, LH_LANES_MAX - 1, &lanes) != 0)
+        return usage_error(info, "is no number of lanes from 1 to 15");
+    ((struct args *)target)->options->lanes = (uint8_t)lanes;
+    return 0;
+}
+
 static lh_err set_retry_timeout(void *target,
                                 const struct lh_option *option,
                                 const char *value,
@@ -270,6 +281,8 @@ static const struct lh_option lhcp_options_table[] = {
      .help = "aes128, aes256 (both GCM), chacha20 or ocb for the UDP packets"},
     {0, "udp", "auto|off", LH_OPTION_SHOWN, set_choice, OF(udp), .choices = udps,
      .help = "off: everything over SSH"},
+    {0, "lanes", "COUNT", LH_OPTION_SHOWN, set_lanes,
+     .help = "1 to 15 UDP flows, each from a port of its own (1)"},
     {0, "udp-host", "HOST", LH_OPTION_SHOWN, set_text, OF(udp_host),
      .help = "also try UDP at this address (NAT, jump hosts)"},
     {'d', NULL, NULL, LH_OPTION_SHOWN, set_flag, OF(create_destination),
@@ -650,6 +663,7 @@ lh_err lhcp_args_parse(int argc,
         .retry_timeout = LH_RETRY_TIMEOUT,
         .memory = LH_MEMORY_DEFAULT,
         .block_log2 = LH_BLOCK_LOG2_DEFAULT,
+        .lanes = 1,
     };
     operands.words = calloc((size_t)argc + 1, sizeof *operands.words);
     if (operands.words == NULL)

@@ -13,7 +13,7 @@ bool lh_check_is_done(const struct lh_session *session, lh_ns started, lh_ns now
 
     if (!session->has_udp || now >= started + LH_CHECK_UDP_WAIT)
         return true;
-    lh_transport_lane_stats(session->transport, LH_LANE_UDP, &stats);
+    lh_udp_lanes_stats(&session->udp, &stats);
     return stats.state == LH_LANE_UP && stats.rtt_smoothed != 0;
 }
 
@@ -68,7 +68,7 @@ static void report_udp(const struct lh_session *session,
         say(report, "UDP: none: %s", connection->udp_note);
         return;
     }
-    lh_transport_lane_stats(session->transport, LH_LANE_UDP, &stats);
+    lh_udp_lanes_stats(&session->udp, &stats);
     if (stats.state != LH_LANE_UP) {
         report_blocked(session, &stats, params->udp_port, report);
         return;

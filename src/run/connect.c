@@ -45,7 +45,7 @@ struct lh_hello_info lh_connect_offer(const struct lhcp_options *options)
         .digests = {LH_DIGEST_XXH3128},
         .digest_count = 1,
         .features = LH_FEATURE_ATTACH | LH_FEATURE_ECN,
-        .lanes_max = 2,
+        .lanes_max = (uint8_t)(options->lanes + 1), // and SSH
         .block_log2_max = options->block_log2,
         .epoch_shift_max = LH_EPOCH_SHIFT,
         .packet_max = LH_PACKET_MAX,

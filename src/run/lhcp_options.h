@@ -93,6 +93,7 @@ struct lhcp_options {
     uint16_t udp_port;    // -O; LH_UDP_PORT_DEFAULT
     const char *udp_host; // --udp-host, NULL = none
     enum lhcp_cipher cipher;
+    uint8_t lanes; // --lanes: UDP lanes asked for, 1 .. LH_LANES_MAX-1; the server may allow fewer
 
     // How fast.
     enum lhcp_policy policy;

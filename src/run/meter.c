@@ -79,7 +79,7 @@ void lh_meter_read(struct lh_meter *meter,
 
     lh_transport_lane_stats(session->transport, LH_LANE_SSH, &ssh);
     if (session->has_udp)
-        lh_transport_lane_stats(session->transport, LH_LANE_UDP, &udp);
+        lh_udp_lanes_stats(&session->udp, &udp);
     lh_transport_stats(session->transport, &transport);
     fill_from_job(session, out_status);
     reading.bytes = is_sender ? transport.block_bytes_acked : transport.block_bytes_delivered;

@@ -89,7 +89,7 @@ static struct lh_hello_info make_offer(void)
         .digests = {LH_DIGEST_XXH3128},
         .digest_count = 1,
         .features = LH_FEATURE_ATTACH | LH_FEATURE_ECN,
-        .lanes_max = 2,
+        .lanes_max = LH_LANES_MAX,
         .block_log2_max = LH_BLOCK_LOG2_MAX,
         .epoch_shift_max = LH_EPOCH_SHIFT,
         .packet_max = LH_PACKET_MAX,
@@ -342,7 +342,7 @@ static void log_end(const struct server *server, lh_ns began)
     if (session->job != NULL)
         lh_job_status(session->job, &status);
     if (session->has_udp)
-        lh_transport_lane_stats(session->transport, LH_LANE_UDP, &udp);
+        lh_udp_lanes_stats(&session->udp, &udp);
     lh_transport_lane_stats(session->transport, LH_LANE_SSH, &ssh);
     lh_escape(session->reason, strlen(session->reason), reason, sizeof reason);
     syslog(LOG_INFO,

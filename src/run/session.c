@@ -132,13 +132,13 @@ static void on_lane_state(void *user, uint8_t lane, enum lh_lane_state state)
 {
     struct lh_session *session = user;
 
-    if (lane == LH_LANE_UDP && session->has_udp) {
+    if (lane != LH_LANE_SSH && session->has_udp) {
         // The way changed: does the other one still work?
         if (state == LH_LANE_UP && session->was_udp_up)
             ask_ssh(session, lh_loop_now(session->loop));
         session->was_udp_up |= state == LH_LANE_UP;
         session->udp_missed_since = lh_loop_now(session->loop);
-        lh_udp_lane_on_state(&session->udp, state, lh_loop_now(session->loop));
+        lh_udp_lanes_on_state(&session->udp, lane, state, lh_loop_now(session->loop));
     }
     if (lane == LH_LANE_SSH && state == LH_LANE_DEAD) {
         session->orphaned_since = lh_loop_now(session->loop);
@@ -317,10 +317,10 @@ static lh_err make_transport(struct lh_session *session,
     return 0;
 }
 
-static lh_err make_udp_lane(struct lh_session *session,
-                            const struct lh_session_config *config,
-                            lh_ns now,
-                            struct lh_errinfo *info)
+static lh_err make_udp_lanes(struct lh_session *session,
+                             const struct lh_session_config *config,
+                             lh_ns now,
+                             struct lh_errinfo *info)
 {
     lh_err err;
 
@@ -328,16 +328,15 @@ static lh_err make_udp_lane(struct lh_session *session,
         return 0;
     session->has_udp = true; // from here on the sockets are the lane's, also when it fails
     err =
-        lh_udp_lane_init(&session->udp, session->loop, config->udp_client, config->udp_port, info);
+        lh_udp_lanes_init(&session->udp, session->loop, config->udp_client, config->udp_port, info);
     if (err != 0)
         return err;
-    struct lh_lane_config lane = {.lane = LH_LANE_UDP,
-                                  .cc = config->cc,
-                                  .limits = config->limits,
-                                  .payload_max = config->params->packet_max};
-    err = lh_udp_lane_start(&session->udp, session->transport, &lane, now);
+    struct lh_lane_config lane = {
+        .cc = config->cc, .limits = config->limits, .payload_max = config->params->packet_max};
+    err = lh_udp_lanes_start(&session->udp, session->transport, &lane,
+                             LH_MAX(config->params->lanes_max, 2) - 1u, now);
     if (err != 0)
-        return lh_fail(info, err, LH_CODE_UDP_SETUP, "cannot set up the UDP lane: %s",
+        return lh_fail(info, err, LH_CODE_UDP_SETUP, "cannot set up the UDP lanes: %s",
                        lh_err_name(err));
     return 0;
 }
@@ -395,7 +394,7 @@ lh_err lh_session_init(struct lh_session *session,
     if (err == 0)
         err = make_transport(session, config, now, info);
     if (err == 0)
-        err = make_udp_lane(session, config, now, info);
+        err = make_udp_lanes(session, config, now, info);
     if (!session->has_udp) {
         lh_udp_client_close(config->udp_client);
         lh_port_close(config->udp_port);
@@ -427,7 +426,7 @@ void lh_session_fini(struct lh_session *session)
         session->ioq = NULL;
     }
     if (session->has_udp)
-        lh_udp_lane_fini(&session->udp);
+        lh_udp_lanes_fini(&session->udp);
     session->has_udp = false;
     lh_pipe_lane_fini(&session->pipe);
     lh_transport_free(session->transport);
@@ -443,15 +442,12 @@ void lh_session_fini(struct lh_session *session)
 // Notes when the other side was last heard, by the count of authenticated packets.
 static void listen_for_life(struct lh_session *session, lh_ns now)
 {
-    uint64_t packets = 0;
+    struct lh_lane_stats ssh, udp = {0};
 
-    for (uint8_t lane = 0; lane <= LH_LANE_UDP; lane++) {
-        struct lh_lane_stats stats;
-        if (lane == LH_LANE_UDP && !session->has_udp)
-            continue;
-        lh_transport_lane_stats(session->transport, lane, &stats);
-        packets += stats.packets_received;
-    }
+    lh_transport_lane_stats(session->transport, LH_LANE_SSH, &ssh);
+    if (session->has_udp)
+        lh_udp_lanes_stats(&session->udp, &udp);
+    uint64_t packets = ssh.packets_received + udp.packets_received;
     if (packets != session->heard_packets) {
         session->heard_packets = packets;
         session->heard_at = now;
@@ -464,7 +460,7 @@ static void size_pipe(struct lh_session *session, lh_ns now)
 {
     bool udp_may_come = session->has_udp;
 
-    if (session->has_udp && lh_transport_lane_state(session->transport, LH_LANE_UDP) != LH_LANE_UP)
+    if (session->has_udp && !lh_udp_lanes_are_up(&session->udp))
         udp_may_come = now < session->udp_missed_since + LH_UDP_GIVE_UP;
     if (lh_transport_is_detoured(session->transport)) {
         session->was_detoured = true;
@@ -490,7 +486,7 @@ static void tell_udp(struct lh_session *session, lh_ns now)
     lh_job_status(session->job, &status);
     if (status.started || !session->has_udp)
         return;
-    lh_transport_lane_stats(session->transport, LH_LANE_UDP, &stats);
+    lh_udp_lanes_stats(&session->udp, &stats);
     message.as.udp_heard = stats.packets_received;
     lh_message_write(&writer, &message);
     lh_err err = lh_transport_stream_write(session->transport, bytes, lh_writer_used(&writer));
@@ -550,13 +546,13 @@ lh_ns lh_session_turn(struct lh_session *session, lh_ns now)
     lh_ns deadline;
 
     if (session->has_udp)
-        lh_udp_lane_on_deadline(&session->udp, now);
+        lh_udp_lanes_on_deadline(&session->udp, now);
     tell_udp(session, now);
     size_pipe(session, now);
     if (lh_transport_next_deadline(session->transport) <= now)
         lh_transport_on_deadline(session->transport, now);
     if (session->has_udp)
-        lh_udp_lane_flush(&session->udp, now);
+        lh_udp_lanes_flush(&session->udp, now);
     lh_pipe_lane_flush(&session->pipe, now);
     check_ssh(session, now);
     if (session->orphaned_since != 0) {
@@ -572,7 +568,7 @@ lh_ns lh_session_turn(struct lh_session *session, lh_ns now)
     deadline = lh_live_turn(&session->live, now);
     deadline = lh_ns_min(deadline, lh_transport_next_deadline(session->transport));
     if (session->has_udp)
-        deadline = lh_ns_min(deadline, lh_udp_lane_next_deadline(&session->udp));
+        deadline = lh_ns_min(deadline, lh_udp_lanes_next_deadline(&session->udp));
     if (session->is_client && session->close_by != 0)
         deadline = lh_ns_min(deadline, session->close_by);
     if (!session->is_udp_told && !session->is_client)
@@ -641,7 +637,7 @@ void lh_session_close(struct lh_session *session, int code, const char *reason, 
 
 uint8_t lh_session_data_lane(const struct lh_session *session)
 {
-    if (session->has_udp && lh_transport_lane_state(session->transport, LH_LANE_UDP) == LH_LANE_UP)
+    if (session->has_udp && lh_udp_lanes_are_up(&session->udp))
         return LH_LANE_UDP;
     if (lh_transport_lane_state(session->transport, LH_LANE_SSH) == LH_LANE_UP)
         return LH_LANE_SSH;

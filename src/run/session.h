@@ -23,7 +23,7 @@
 #include "transfer/job.h"
 #include "transport/transport.h"
 
-#define LH_LANE_UDP 1 // the one UDP lane there is until there are more
+#define LH_LANE_UDP 1 // the first UDP lane; stands for all of them
 
 // How long a session that lost its SSH channel goes on while its UDP lane is heard, and how long
 // without hearing anything (the other side was killed). The latter is enough for a client whose
@@ -79,7 +79,7 @@ struct lh_session {
     struct lh_loop *loop;
     struct lh_transport *transport;
     struct lh_pipe_lane pipe;
-    struct lh_udp_lane udp;
+    struct lh_udp_lanes udp;
     bool has_udp;
     bool was_udp_up;        // data crossed UDP at some time
     bool was_detoured;      // UDP was so slow at some time that SSH carried data, too
@@ -144,7 +144,7 @@ lh_err lh_session_attach(struct lh_session *session,
                          size_t leftover_len,
                          lh_ns now) LH_MUST_CHECK;
 
-// Which way data goes now: LH_LANE_UDP, LH_LANE_SSH, or LH_LANES_MAX for none.
+// Which way data goes now: LH_LANE_UDP (whichever of them), LH_LANE_SSH, or LH_LANES_MAX for none.
 uint8_t lh_session_data_lane(const struct lh_session *session);
 
 #endif

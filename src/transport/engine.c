@@ -260,6 +260,41 @@ void lh_engine_path_changed(struct lh_transport *transport, struct lh_lane *lane
                           &(struct lh_event_path){.lane = lane->id, .path = lane->path.current});
 }
 
+static struct lh_cc_limits part_of(const struct lh_cc_limits *limits, unsigned parts)
+{
+    struct lh_cc_limits part = *limits;
+    if (part.rate_target != 0)
+        part.rate_target = LH_MAX(part.rate_target / parts, 1);
+    if (part.rate_min != 0)
+        part.rate_min = LH_MAX(part.rate_min / parts, 1);
+    return part;
+}
+
+// What a person allows is the session's: each UDP lane that is up gets the same part of it. `cc`:
+// takes over UDP lanes; NULL: each goes on with its own.
+static void share_limits(struct lh_transport *transport, const struct lh_cc_type *cc, lh_ns now)
+{
+    unsigned parts = 0;
+    for (uint8_t i = 1; i < LH_LANES_MAX; i++) {
+        const struct lh_lane *lane = lh_engine_lane(transport, i);
+        parts += lane != NULL && lane->state == LH_LANE_UP;
+    }
+    for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
+        struct lh_lane *lane = lh_engine_lane(transport, i);
+        if (lane == NULL)
+            continue;
+        const struct lh_cc_limits *old = &lane->config.limits;
+        struct lh_cc_limits part =
+            part_of(&transport->limits, lane->is_udp ? LH_MAX(parts, 1u) : 1);
+        const struct lh_cc_type *type = cc != NULL && lane->is_udp ? cc : lane->config.cc;
+        if (type == lane->config.cc && part.rate_target == old->rate_target &&
+            part.rate_min == old->rate_min)
+            continue;
+        lh_lane_set_policy(lane, type, &part, now);
+        lh_engine_trace_limits(transport, lane);
+    }
+}
+
 void lh_engine_set_lane_state(struct lh_transport *transport,
                               struct lh_lane *lane,
                               enum lh_lane_state state)
@@ -269,6 +304,7 @@ void lh_engine_set_lane_state(struct lh_transport *transport,
     lane->state = state;
     if (state == LH_LANE_UP)
         lh_ecn_on_up(&lane->ecn);
+    share_limits(transport, NULL, transport->now);
     lh_engine_trace_state(transport, lane);
     transport->config.events->on_lane_state(transport->config.user, lane->id, state);
 }
@@ -292,6 +328,7 @@ lh_err lh_transport_add_lane(struct lh_transport *transport,
     if (err != 0)
         return err;
     transport->now = LH_MAX(transport->now, now);
+    transport->limits = config->limits;
     if (is_udp && !any_udp(transport, false))
         transport->udp_since = now;
     if (*slot != NULL)
@@ -328,13 +365,8 @@ void lh_transport_set_limits(struct lh_transport *transport,
                              const struct lh_cc_limits *limits,
                              lh_ns now)
 {
-    for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
-        struct lh_lane *lane = lh_engine_lane(transport, i);
-        if (lane == NULL)
-            continue;
-        lh_lane_set_policy(lane, lane->config.cc, limits, now);
-        lh_engine_trace_limits(transport, lane);
-    }
+    transport->limits = *limits;
+    share_limits(transport, NULL, now);
 }
 
 void lh_transport_set_policy(struct lh_transport *transport,
@@ -342,13 +374,8 @@ void lh_transport_set_policy(struct lh_transport *transport,
                              const struct lh_cc_limits *limits,
                              lh_ns now)
 {
-    for (uint8_t i = 0; i < LH_LANES_MAX; i++) {
-        struct lh_lane *lane = lh_engine_lane(transport, i);
-        if (lane == NULL)
-            continue;
-        lh_lane_set_policy(lane, lane->is_udp ? cc : lane->config.cc, limits, now);
-        lh_engine_trace_limits(transport, lane);
-    }
+    transport->limits = *limits;
+    share_limits(transport, cc, now);
 }
 
 void lh_transport_set_inflight_max(struct lh_transport *transport, uint8_t id, uint64_t bytes)

@@ -16,6 +16,7 @@ struct lh_transport {
     struct lh_transport_config config;
     struct lh_random random;
     struct lh_lane *lanes[LH_LANES_MAX];
+    struct lh_cc_limits limits; // of the session: UDP lanes that are up share them
     struct lh_block_tx block_tx;
     struct lh_block_rx block_rx;
     struct lh_detour detour;

@@ -122,6 +122,8 @@ lh_err lh_transport_add_lane(struct lh_transport *transport,
                              lh_ns now) LH_MUST_CHECK;
 void lh_transport_remove_lane(struct lh_transport *transport, uint8_t lane, lh_ns now);
 enum lh_lane_state lh_transport_lane_state(const struct lh_transport *transport, uint8_t lane);
+// The session's limits; UDP lanes that are up share them in equal parts. (Those of lh_lane_config
+// are the session's too: the last ones given hold.)
 void lh_transport_set_limits(struct lh_transport *transport,
                              const struct lh_cc_limits *limits,
                              lh_ns now);

@@ -134,6 +134,18 @@ lh_err lh_udp_client_open(const struct lh_client_config *config,
     return LH_OK;
 }
 
+lh_err lh_udp_client_like(const struct lh_udp_client *client, struct lh_udp_client **out_client)
+{
+    struct lh_udp_addr wanted[LH_CLIENT_CANDIDATES_MAX];
+    struct lh_client_config config = client->config;
+
+    for (size_t i = 0; i < client->wanted_count; i++)
+        wanted[i] = client->wanted[i].peer;
+    config.candidates = wanted;
+    config.candidate_count = client->wanted_count;
+    return lh_udp_client_open(&config, out_client, NULL);
+}
+
 void lh_udp_client_close(struct lh_udp_client *client)
 {
     if (client == NULL)

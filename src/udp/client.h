@@ -26,6 +26,9 @@ struct lh_client_config {
 lh_err lh_udp_client_open(const struct lh_client_config *config,
                           struct lh_udp_client **out_client,
                           struct lh_errinfo *info) LH_MUST_CHECK;
+// Another one towards the same addresses, with sockets and ports of its own. As lh_udp_client_open.
+lh_err lh_udp_client_like(const struct lh_udp_client *client,
+                          struct lh_udp_client **out_client) LH_MUST_CHECK;
 void lh_udp_client_close(struct lh_udp_client *client); // accepts NULL
 
 // The candidates that are left, each a path whose `local` is none.

@@ -16,7 +16,7 @@
 #include "udp/addr.h"
 #include "udp/socket.h"
 
-#define LH_PATHS_PINS  (2 * LH_LANES_MAX)
+#define LH_PATHS_PINS  (4 * LH_LANES_MAX) // of each lane its path, and what it may ask for
 #define LH_PATHS_SLOTS (LH_PATHS_PINS + 2 * LH_UDP_RX_BUFFERS)
 
 struct lh_udp_paths {

@@ -93,6 +93,32 @@ def test_every_cipher_that_can_be_asked_for_carries_a_file():
             h.assert_same(os.path.join(place.local, "file"), os.path.join(place.remote, cipher))
 
 
+def udp_flows(port):
+    """Local ports of this namespace's UDP sockets that are connected to `port`, as the kernel lists them."""
+    flows = set()
+    for table in ("/proc/net/udp", "/proc/net/udp6"):
+        with open(table, encoding="ascii") as file:
+            for row in file.read().splitlines()[1:]:
+                local, remote = (part.rsplit(":", 1)[1] for part in row.split()[1:3])
+                if int(remote, 16) == port:
+                    flows.add(int(local, 16))
+    return flows
+
+
+def test_lanes_are_flows_of_their_own_and_share_the_target_rate():
+    with h.Place() as place:
+        process = place.start("--lanes", "3", "-l", "80m", "--json", "faux:///name?20m", "host:faux://")
+        seen = set()
+        while process.poll() is None:
+            seen = max(seen, udp_flows(33001), key=len)
+            time.sleep(0.02)
+        out, err = process.communicate()
+        assert process.returncode == 0, err
+        assert len(seen) == 3, seen
+        took = h.summary(out.decode())["elapsed_ms"]
+        assert took >= 1700, took  # 20 MiB at 80 Mbit/s take 2.1 s
+
+
 def test_the_same_command_again_sends_nothing():
     with h.Place() as place:
         h.make_tree(os.path.join(place.local, "tree"), large=2)

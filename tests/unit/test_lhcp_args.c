@@ -185,6 +185,9 @@ static void refuses_with_the_option_or_operand_named(void **state)
     static const struct {
         const char *line, *says;
     } cases[] = {
+        {"--lanes 0 a h:b", "--lanes"},
+        {"--lanes 16 a h:b", "--lanes"},
+        {"--lanes x a h:b", "--lanes"},
         {"", "a source and a destination"},
         {"a", "a source and a destination"},
         {"a b", "one side must be remote"},
@@ -384,6 +387,20 @@ static void maps_ciphers_to_authenticated_ones(void **state)
     }
 }
 
+static void lanes_are_1_to_15(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *line;
+        unsigned lanes;
+    } cases[] = {{"a h:b", 1}, {"--lanes 1 a h:b", 1}, {"--lanes=15 a h:b", LH_LANES_MAX - 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct parsed *parsed = parse_ok(cases[i].line);
+        check_uint(parsed->options.lanes, cases[i].lanes);
+        done(parsed);
+    }
+}
+
 static void check_takes_a_bare_host(void **state)
 {
     (void)state;
@@ -478,6 +495,7 @@ int main(void)
         cmocka_unit_test(refuses_every_option_of_ascp_that_it_does_not_honour),
         cmocka_unit_test(resume_level_0_sends_everything_anew),
         cmocka_unit_test(maps_ciphers_to_authenticated_ones),
+        cmocka_unit_test(lanes_are_1_to_15),
         cmocka_unit_test(check_takes_a_bare_host),
         cmocka_unit_test(help_and_version_need_no_operands),
         cmocka_unit_test(limits_of_lists_are_reached_and_refused),

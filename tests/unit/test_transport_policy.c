@@ -76,6 +76,38 @@ static void a_new_target_holds_at_once_with_and_without_another_controller(void 
     pair_fini(&pair);
 }
 
+static uint64_t pace_of(const struct pair *pair, uint8_t lane)
+{
+    struct lh_lane_stats stats;
+    lh_transport_lane_stats(pair->ends[0].transport, lane, &stats);
+    return stats.pacing_rate;
+}
+
+static void udp_lanes_that_are_up_share_the_limits_of_the_session(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair, &(struct pair_options){.seed = 6});
+    pair_add_lane(&pair, 1, 10 * LH_MS, RATE_100M);
+    pair.ends[0].blocks_wanted = 100000;
+    assert_false(pair_run(&pair, pair_any_closed, LH_SECOND));
+    check_uint(pace_of(&pair, 1), RATE_100M);
+
+    for (uint8_t lane = 2; lane <= 4; lane++)
+        pair_add_lane(&pair, lane, 10 * LH_MS, RATE_100M);
+    assert_false(pair_run(&pair, pair_any_closed, LH_SECOND));
+    for (uint8_t lane = 1; lane <= 4; lane++)
+        check_uint(pace_of(&pair, lane), RATE_100M / 4);
+    set(&pair, &lh_cc_fixed, RATE_100M / 2, 0);
+    for (uint8_t lane = 1; lane <= 4; lane++)
+        check_uint(pace_of(&pair, lane), RATE_100M / 8);
+
+    lh_transport_remove_lane(pair.ends[0].transport, 4, pair.now); // what it had is the others'
+    for (uint8_t lane = 1; lane <= 3; lane++)
+        check_uint(pace_of(&pair, lane), RATE_100M / 6);
+    pair_fini(&pair);
+}
+
 static void the_ssh_lane_keeps_its_controller(void **state)
 {
     (void)state;
@@ -97,6 +129,7 @@ int main(void)
         cmocka_unit_test(a_lane_leaves_a_fixed_rate_from_what_it_delivered),
         cmocka_unit_test(a_model_goes_over_to_the_next_controller),
         cmocka_unit_test(a_new_target_holds_at_once_with_and_without_another_controller),
+        cmocka_unit_test(udp_lanes_that_are_up_share_the_limits_of_the_session),
         cmocka_unit_test(the_ssh_lane_keeps_its_controller),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

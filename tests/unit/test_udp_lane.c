@@ -16,7 +16,7 @@
 
 struct end {
     struct lh_transport *transport;
-    struct lh_udp_lane lane;
+    struct lh_udp_lanes lanes;
     uint64_t received;
     uint64_t acked;
     uint64_t checksum;
@@ -27,6 +27,7 @@ struct fixture {
     struct end client, server;
     uint8_t *blocks[BLOCKS];
     size_t next;
+    size_t lane_count;
     lh_ns give_up;
 };
 
@@ -70,8 +71,7 @@ static void on_writable(void *user)
 static void on_lane_state(void *user, uint8_t lane, enum lh_lane_state state)
 {
     struct end *end = user;
-    (void)lane;
-    lh_udp_lane_on_state(&end->lane, state, lh_clock_now());
+    lh_udp_lanes_on_state(&end->lanes, lane, state, lh_clock_now());
 }
 
 static void on_closed(void *user, int code, const char *reason, size_t reason_len)
@@ -85,7 +85,7 @@ static const struct lh_transport_events events = {on_block,    on_block_acked, o
 
 static void make_end(struct fixture *f, struct end *end, bool is_client, int family)
 {
-    struct lh_lane_config wanted = {.lane = 1, .cc = &lh_cc_lt, .payload_max = LH_PACKET_MAX};
+    struct lh_lane_config wanted = {.cc = &lh_cc_lt, .payload_max = LH_PACKET_MAX};
     struct lh_transport_config config = {
         .is_client = is_client,
         .session_id = SESSION_ID,
@@ -113,8 +113,8 @@ static void make_end(struct fixture *f, struct end *end, bool is_client, int fam
         struct lh_port_config port_config = {.port = PORT, .session_id = SESSION_ID};
         check_ok(lh_port_open(&port_config, now, &port, NULL));
     }
-    check_ok(lh_udp_lane_init(&end->lane, f->loop, client, port, NULL));
-    check_ok(lh_udp_lane_start(&end->lane, end->transport, &wanted, now));
+    check_ok(lh_udp_lanes_init(&end->lanes, f->loop, client, port, NULL));
+    check_ok(lh_udp_lanes_start(&end->lanes, end->transport, &wanted, f->lane_count, now));
 }
 
 static void feed(struct fixture *f)
@@ -136,24 +136,36 @@ static lh_ns turn(void *user, lh_ns now)
 
     feed(f);
     for (int i = 0; i < 2; i++) {
-        lh_udp_lane_on_deadline(&ends[i]->lane, now);
+        lh_udp_lanes_on_deadline(&ends[i]->lanes, now);
         if (lh_transport_next_deadline(ends[i]->transport) <= now)
             lh_transport_on_deadline(ends[i]->transport, now);
-        lh_udp_lane_flush(&ends[i]->lane, now);
+        lh_udp_lanes_flush(&ends[i]->lanes, now);
         deadline = lh_ns_min(deadline, lh_transport_next_deadline(ends[i]->transport));
-        deadline = lh_ns_min(deadline, lh_udp_lane_next_deadline(&ends[i]->lane));
+        deadline = lh_ns_min(deadline, lh_udp_lanes_next_deadline(&ends[i]->lanes));
     }
     if (f->client.acked == BLOCKS || now >= f->give_up)
         lh_loop_stop(f->loop);
     return deadline;
 }
 
-static void carry_blocks(int family)
+static void check_lanes_have_ports_of_their_own(const struct lh_udp_lanes *lanes)
 {
-    struct fixture f = {.give_up = lh_clock_now() + GIVE_UP};
+    uint16_t ports[LH_UDP_LANES_MAX];
+    for (size_t i = 0; i < lanes->count; i++) {
+        struct lh_udp_addr local;
+        check_ok(lh_udp_local(lh_udp_client_socket(lanes->lanes[i].client), &local, NULL));
+        ports[i] = lh_udp_addr_port(&local);
+        for (size_t j = 0; j < i; j++)
+            assert_true(ports[i] != ports[j]);
+    }
+}
+
+static void carry_blocks(int family, size_t lane_count)
+{
+    struct fixture f = {.lane_count = lane_count, .give_up = lh_clock_now() + GIVE_UP};
     struct lh_prng prng = {5};
     struct lh_lane_stats stats;
-    uint64_t expected = 0;
+    uint64_t expected = 0, total = 0;
 
     check_ok(lh_loop_new(&f.loop, NULL));
     for (size_t i = 0; i < BLOCKS; i++) {
@@ -161,6 +173,7 @@ static void carry_blocks(int family)
         assert_non_null(f.blocks[i]);
         lh_prng_fill(&prng, f.blocks[i], 65536);
         expected += sum(f.blocks[i], 1 + i * 300 % 65536);
+        total += 1 + i * 300 % 65536;
     }
     make_end(&f, &f.server, false, family);
     make_end(&f, &f.client, true, family);
@@ -169,17 +182,24 @@ static void carry_blocks(int family)
     check_uint(f.server.received, BLOCKS);
     check_uint(f.client.acked, BLOCKS);
     check_uint(f.server.checksum, expected);
-    lh_transport_lane_stats(f.client.transport, 1, &stats);
-    check_int(stats.state, LH_LANE_UP);
-    assert_true(stats.epoch > 0);
-    assert_true(f.client.lane.is_settled && f.server.lane.is_settled);
-    // Loopback carries more than the least: both directions find that out.
-    assert_true(stats.payload_max > LH_PACKET_MIN_MTU);
-    lh_transport_lane_stats(f.server.transport, 1, &stats);
-    assert_true(stats.payload_max > LH_PACKET_MIN_MTU);
+    for (uint8_t id = 1; id <= lane_count; id++) {
+        lh_transport_lane_stats(f.client.transport, id, &stats);
+        check_int(stats.state, LH_LANE_UP);
+        assert_true(stats.epoch > 0 || lane_count > 1);
+        assert_true(stats.block_bytes_sent > 0);
+        assert_true(f.client.lanes.lanes[id - 1].is_settled);
+        assert_true(f.server.lanes.lanes[id - 1].is_settled);
+        // Loopback carries more than the least: both directions find that out.
+        assert_true(stats.payload_max > LH_PACKET_MIN_MTU);
+        lh_transport_lane_stats(f.server.transport, id, &stats);
+        assert_true(stats.payload_max > LH_PACKET_MIN_MTU);
+    }
+    lh_udp_lanes_stats(&f.client.lanes, &stats);
+    assert_true(stats.block_bytes_sent >= total);
+    check_lanes_have_ports_of_their_own(&f.client.lanes);
 
-    lh_udp_lane_fini(&f.client.lane);
-    lh_udp_lane_fini(&f.server.lane);
+    lh_udp_lanes_fini(&f.client.lanes);
+    lh_udp_lanes_fini(&f.server.lanes);
     lh_transport_free(f.client.transport);
     lh_transport_free(f.server.transport);
     lh_loop_free(f.loop);
@@ -190,13 +210,19 @@ static void carry_blocks(int family)
 static void carries_blocks_over_ipv4_and_settles_on_the_address_that_answers(void **state)
 {
     (void)state;
-    carry_blocks(AF_INET);
+    carry_blocks(AF_INET, 1);
 }
 
 static void carries_blocks_over_ipv6(void **state)
 {
     (void)state;
-    carry_blocks(AF_INET6);
+    carry_blocks(AF_INET6, 1);
+}
+
+static void carries_blocks_over_four_lanes_from_ports_of_their_own(void **state)
+{
+    (void)state;
+    carry_blocks(AF_INET, 4);
 }
 
 int main(void)
@@ -204,6 +230,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(carries_blocks_over_ipv4_and_settles_on_the_address_that_answers),
         cmocka_unit_test(carries_blocks_over_ipv6),
+        cmocka_unit_test(carries_blocks_over_four_lanes_from_ports_of_their_own),
     };
     return cmocka_run_group_tests_name("udp_lane", tests, NULL, NULL);
 }
