@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Lines of a system log, whatever they hold: nothing is read outside of them, and what becomes a
-// source stands in the text as a whole address.
+// source is an address that is written and read back as the same.
 #include <stdlib.h>
 #include <string.h>
 

@@ -2,7 +2,7 @@
 //
 // The rolling state of `lhctl attacks`: what is known of sources, networks, users and connections.
 //
-// It is fed with events in the order of the log and keeps within a fixed amount of memory (about 30
+// It is fed with events in the order of the log and keeps within a fixed amount of memory (about 45
 // MB), whatever comes. judge.h reads it. No clock: time is that of the log.
 #ifndef LH_WATCH_WATCH_H
 #define LH_WATCH_WATCH_H
