@@ -11,7 +11,8 @@
 // little less than what arrives; a low queue takes the suspicion back as fast. A second of it (or
 // ten round trips) leads to a trial: the window stands still and probes (share_probe.h) ask whose
 // queue it is. Two on end that find a part of it to be ours, and not all, confirm company. All of
-// it is a queue that we made ourselves; a delay that does not answer at all is jitter.
+// it is a queue that we made ourselves; a delay that does not answer at all is jitter, unless it is
+// longer than any jitter: then we are being squeezed.
 //
 // In company the window is CUBIC's (cubic.h), paced evenly over the round trip. An event is what
 // TCP would have seen too, once a round trip: CE marks, and losses while the queue is above half of
@@ -254,6 +255,12 @@ probe_share(struct fair_state *fair, const struct lh_cc_feedback *feedback, uint
     return lh_share_probe_step(&fair->probe, &seen, out_share);
 }
 
+// No jitter does this: whatever part of it is ours, somebody fills the queue.
+static bool is_queue_high(const struct fair_state *fair)
+{
+    return lh_lt_queue_standing(&fair->lt) > lh_lt_queue_cap(&fair->lt);
+}
+
 // The window stands still but for the probes.
 static void trial_step(struct fair_state *fair, const struct lh_cc_feedback *feedback)
 {
@@ -261,7 +268,7 @@ static void trial_step(struct fair_state *fair, const struct lh_cc_feedback *fee
     bool is_over = feedback->now > fair->trial_end;
     fair->resolved += feedback->acked_bytes + feedback->lost_bytes;
     if (probe_share(fair, feedback, &share) == LH_SHARE_MEASURED) {
-        is_over |= share > SHARE_ALONE || share < SHARE_TRIAL;
+        is_over |= share > SHARE_ALONE || (share < SHARE_TRIAL && !is_queue_high(fair));
         fair->answers++;
     }
     if (!is_over && fair->answers < TRIAL_PROBES)
@@ -282,7 +289,8 @@ static void company_step(struct fair_state *fair, const struct lh_cc_feedback *f
     enum lh_share_answer answer = probe_share(fair, feedback, &share);
     if (answer == LH_SHARE_MEASURED) {
         nudge(fair, share);
-        fair->answers = share > SHARE_OVER || share < SHARE_NOBODY ? fair->answers + 1 : 0;
+        bool is_over = share > SHARE_OVER || (share < SHARE_NOBODY && !is_queue_high(fair));
+        fair->answers = is_over ? fair->answers + 1 : 0;
     }
     if (lh_lt_queue_standing(&fair->lt) >= lh_lt_queue_low(&fair->lt))
         fair->low_since = 0;

@@ -17,6 +17,7 @@ void lh_share_probe_init(
     *probe = (struct lh_share_probe){.next_at = now + wait,
                                      .between = between,
                                      .between_rtts = between_rtts,
+                                     .spread = now,
                                      .window_share = LH_SHARE_ONE};
 }
 
@@ -46,7 +47,9 @@ conclude(struct lh_share_probe *probe, const struct lh_share_seen *seen, uint32_
         lh_muldiv(probe->inflight_before, LH_SHARE_ONE - probe->window_share, LH_SHARE_ONE);
     probe->is_probing = false;
     probe->window_share = LH_SHARE_ONE;
-    probe->next_at = seen->now + lh_ns_max(probe->between, probe->between_rtts * seen->rtt);
+    lh_ns pause = lh_ns_max(probe->between, probe->between_rtts * seen->rtt);
+    probe->spread = probe->spread * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    probe->next_at = seen->now + pause * 3 / 4 + (probe->spread >> 33) % (pause / 2 + 1);
     if (probe->is_spoilt || fallen == 0 || fallen < wanted / 2)
         return LH_SHARE_UNKNOWN;
     lh_ns drop = lh_ns_since(probe->queue_before, probe->queue);

@@ -38,6 +38,7 @@ struct lh_share_probe {
     lh_ns next_at, began_at;
     lh_ns between; // two probes, at least
     uint32_t between_rtts;
+    uint64_t spread; // a counter that spreads the pauses: two that probe at once see too much fall
     bool is_probing, is_spoilt;
     uint32_t window_share; // of the window that may be used now
     lh_ns queue;           // smoothed
