@@ -22,13 +22,20 @@ void lh_detour_init(struct lh_detour *detour)
 void lh_detour_on_work(struct lh_detour *detour, bool has_work, lh_ns now)
 {
     if (has_work && detour->tick_at == LH_NEVER) {
-        detour->tick_at = now;
+        detour->tick_at = now + LH_DETOUR_TICK; // never at once: work comes and goes
         detour->ticks = 0;
     } else if (!has_work) {
         detour->tick_at = LH_NEVER;
         if (detour->state == LH_DETOUR_TRIAL_RUNS)
             detour->state = LH_DETOUR_OFF; // another time
     }
+}
+
+void lh_detour_skip(struct lh_detour *detour, lh_ns now)
+{
+    detour->state = LH_DETOUR_OFF;
+    detour->ticks = 0;
+    detour->tick_at = now + LH_DETOUR_TICK;
 }
 
 // Bytes/s over the last `ticks`, which the ring holds. A lane that was made anew counts from 0.

@@ -42,6 +42,8 @@ struct lh_detour {
 void lh_detour_init(struct lh_detour *detour);
 // Blocks wait to be sent, or do so no more.
 void lh_detour_on_work(struct lh_detour *detour, bool has_work, lh_ns now);
+// At tick_at, where there is nothing to compare.
+void lh_detour_skip(struct lh_detour *detour, lh_ns now);
 // At tick_at. What each way has delivered so far (bytes that the peer has); `target`: bytes/s, 0 =
 // none. True where the state changed.
 bool lh_detour_on_tick(

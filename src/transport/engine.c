@@ -539,7 +539,7 @@ static void tick_detour(struct lh_transport *transport, lh_ns now)
         yields |= lane->config.cc->yields;
     }
     if (ssh == NULL || yields)
-        lh_detour_on_work(&transport->detour, false, now);
+        lh_detour_skip(&transport->detour, now);
     else
         (void)lh_detour_on_tick(&transport->detour, udp, ssh->peer_bytes, target, now);
 }

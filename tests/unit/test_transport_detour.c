@@ -18,8 +18,8 @@ static void pass(struct world *w, unsigned seconds, uint64_t udp, uint64_t ssh, 
 {
     for (unsigned i = 0; i < seconds; i++) {
         lh_detour_on_work(&w->detour, true, w->now);
+        w->now = w->detour.tick_at;
         (void)lh_detour_on_tick(&w->detour, w->udp, w->ssh, target, w->now);
-        w->now += LH_DETOUR_TICK;
         w->udp += udp;
         w->ssh += lh_detour_is_open(&w->detour) ? ssh : 0;
     }
@@ -80,6 +80,22 @@ static void a_source_that_is_slow_says_nothing_about_udp(void **state)
     check_int(w.detour.state, LH_DETOUR_OFF);
 }
 
+static void work_that_comes_and_goes_wakes_nobody(void **state)
+{
+    (void)state;
+    struct world w = fresh();
+    for (int i = 0; i < 1000; i++, w.now += LH_MS) {
+        lh_detour_on_work(&w.detour, true, w.now);
+        check_uint(w.detour.tick_at, w.now + LH_DETOUR_TICK);
+        lh_detour_on_work(&w.detour, false, w.now);
+        assert_true(w.detour.tick_at == LH_NEVER);
+    }
+    lh_detour_on_work(&w.detour, true, w.now);
+    lh_detour_skip(&w.detour, w.now); // nothing to compare: not at once again either
+    lh_detour_on_work(&w.detour, true, w.now);
+    check_uint(w.detour.tick_at, w.now + LH_DETOUR_TICK);
+}
+
 static void udp_that_comes_and_goes_is_compared_without_a_trial(void **state)
 {
     (void)state;
@@ -107,6 +123,7 @@ int main(void)
         cmocka_unit_test(what_is_fast_or_asked_for_is_not_looked_at),
         cmocka_unit_test(a_source_that_is_slow_says_nothing_about_udp),
         cmocka_unit_test(only_who_stands_back_on_purpose_is_left_slow),
+        cmocka_unit_test(work_that_comes_and_goes_wakes_nobody),
         cmocka_unit_test(udp_that_comes_and_goes_is_compared_without_a_trial),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
