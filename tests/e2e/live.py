@@ -228,19 +228,20 @@ def test_stale_sockets_are_cleared_away():
 
 
 def test_trace_has_both_sides_and_can_be_drawn():
-    for source, target, sender in (("faux:///f?64m", "host:faux://", "client"), ("host:faux:///f?64m", "faux://", "server")):
+    for source, target, sender in (("faux:///f?24m", "host:faux://", "client"), ("host:faux:///f?24m", "faux://", "server")):
         with LivePlace() as place:
-            place.run("-l", "200m", "--trace", "trace.jsonl", source, target)
+            place.run("-l", "60m", "--trace", "trace.jsonl", source, target)
             trace = os.path.join(place.local, "trace.jsonl")
             with open(trace, encoding="ascii") as file:
                 events = [json.loads(line) for line in file]
             sent = [e for e in events if e["event"] == "sent" and e["lane"] == 1]
             assert {e["side"] for e in sent} == {sender}, {e["side"] for e in sent}
-            assert len(sent) > 20 and sent[-1]["content"] > 60 << 20, (len(sent), sent[-1:])
+            assert len(sent) > 20 and sent[-1]["content"] > 20 << 20, (len(sent), sent[-1:])
             assert {e["side"] for e in events} == {"client", "server"}
             assert any(e["event"] == "received" and e["side"] != sender for e in events)
             held = [e for e in events if e["event"] == "held"]
-            assert held and held[-1]["policy"] > 10**9, held[-1:]
+            # On a busy machine it may be the processor's.
+            assert held and held[-1]["policy"] + held[-1]["cpu"] > 10**9, held[-1:]
             assert os.stat(trace).st_mode & 0o777 == 0o600
             plot = os.path.join(os.path.dirname(harness.HERE), "../tools/plot-trace")
             picture = subprocess.run([plot, trace], capture_output=True, text=True, check=True).stdout
@@ -294,7 +295,7 @@ def test_the_processor_is_named_as_the_bottleneck():
 
 def test_the_summary_names_the_bottleneck_in_words():
     with LivePlace() as place:
-        _, out, _ = place.run("-l", "40m", "faux:///f?8m", "host:faux://")
+        _, out, _ = place.run("-l", "16m", "faux:///f?6m", "host:faux://")
         assert_in("held back by: the target rate or policy (", out)
         _, out, _ = place.run("faux:///f?100k", "host:faux://")
         assert "held back" not in out, "too short to tell: " + out
