@@ -66,7 +66,7 @@ static const uint32_t losses[] = {0, 1000, 10000, 20000, 50000, 100000};
     }
 #define REORDER(rtt, quick)                                                                        \
     {                                                                                              \
-        .name = "reorder", .cc = &lh_cc_lt, .rtt_ms = (rtt), .reorder_ppm = 10 * PERCENT,          \
+        .name = "reorder", .cc = &lh_cc_fair, .rtt_ms = (rtt), .reorder_ppm = 10 * PERCENT,          \
         .reorder_delay = 5 * LH_MS, .queue_permille = 1000, .efficiency = 900,                     \
         .spurious_ppm = 10000, .is_quick = (quick)                                                 \
     }
@@ -78,7 +78,7 @@ static const uint32_t losses[] = {0, 1000, 10000, 20000, 50000, 100000};
     }
 #define DEEP(rtt, loss, quick)                                                                     \
     {                                                                                              \
-        .name = "deep", .cc = &lh_cc_lt, .rtt_ms = (rtt), .loss_ppm = (loss),                      \
+        .name = "deep", .cc = &lh_cc_fair, .rtt_ms = (rtt), .loss_ppm = (loss),                      \
         .queue_permille = 4000, .efficiency = 900, .is_quick = (quick),                            \
         .queue = LH_MAX(5 * LH_MS, (rtt)*LH_MS * 15 / 100)                                         \
     }
@@ -89,13 +89,13 @@ static const struct figure special[] = {
     SHALLOW(lh_cc_high, 100, PERCENT, true),
     SHALLOW(lh_cc_high, 100, 5 * PERCENT, false),
     SHALLOW(lh_cc_high, 300, PERCENT, false),
-    SHALLOW(lh_cc_lt, 50, 0, false),
-    SHALLOW(lh_cc_lt, 100, PERCENT, true),
-    SHALLOW(lh_cc_lt, 200, 2 * PERCENT, false),
+    SHALLOW(lh_cc_fair, 50, 0, false),
+    SHALLOW(lh_cc_fair, 100, PERCENT, true),
+    SHALLOW(lh_cc_fair, 200, 2 * PERCENT, false),
     BURSTY(lh_cc_high, 10, false),
     BURSTY(lh_cc_high, 100, true),
     BURSTY(lh_cc_high, 300, false),
-    BURSTY(lh_cc_lt, 50, true),
+    BURSTY(lh_cc_fair, 50, true),
     REORDER(1, false),
     REORDER(10, true),
     REORDER(50, false),
@@ -108,8 +108,8 @@ static const struct figure special[] = {
     POLICED(lh_cc_high, 10, 0, false),
     POLICED(lh_cc_high, 100, 0, true),
     POLICED(lh_cc_high, 100, PERCENT, false),
-    POLICED(lh_cc_lt, 50, 0, true),
-    POLICED(lh_cc_lt, 200, 0, false),
+    POLICED(lh_cc_fair, 50, 0, true),
+    POLICED(lh_cc_fair, 200, 0, false),
     {
         .name = "100MB",
         .cc = &lh_cc_high,
@@ -122,7 +122,7 @@ static const struct figure special[] = {
     },
     {
         .name = "100MB",
-        .cc = &lh_cc_lt,
+        .cc = &lh_cc_fair,
         .rtt_ms = 100,
         .loss_ppm = PERCENT,
         .queue_permille = 1000,
@@ -280,7 +280,7 @@ unsigned sim_figures(const struct sim_figures_options *options)
     static const struct {
         const struct lh_cc_type *cc;
         unsigned efficiency;
-    } policies[] = {{&lh_cc_high, 950}, {&lh_cc_fixed, 950}, {&lh_cc_lt, 900}};
+    } policies[] = {{&lh_cc_high, 950}, {&lh_cc_fixed, 950}, {&lh_cc_fair, 900}};
     unsigned missed = 0, number = 1;
     for (size_t n = 0; n < LH_ARRAY_LEN(policies); n++) {
         for (size_t i = 0; i < LH_ARRAY_LEN(rtts); i++) {
