@@ -11,20 +11,20 @@
 //             before. Cruising shows nothing but our own rate and noise, and the highest of many
 //             noisy samples drifts above the truth: those are left out, the others averaged.
 //   rtt_min   the round trip without queue.
-//   p         the path's own loss (loss_baseline.h), learned while the queue is low.
+//   p         the path's own loss (loss_baseline.h), learned while the queue is low. Lasting losses
+//             beyond it first lower the rate, and are learned where that does not end them.
 //
 //   pacing = 0.99 * gain * bw / (1 - p)        a share p of what we send dies on the way, so bw has
 //                                              to be sent 1/(1-p) times over to arrive once
 //   cwnd   = G * bw / (1 - p) * rtt_min + 3 quanta
-//                                              the lane adds what travels between two feedbacks
+//                                              the lane adds what travels in two feedback intervals
 //
 // The 0.99 makes the loop contract: were p learned from losses of our own making, every round would
 // still send a little less than the one before.
 //
 // Phases:
-//   startup    trains of packets that grow until one arrives slower than it was sent
-//   (lt_startup.c);
-//              random loss does not end it.
+//   startup    trains of packets that grow until one arrives slower than it was sent; random loss
+//              does not end it (lt_startup.c).
 //   drain      gain 0.5 until the queue of startup is gone.
 //   cruise     gain 1 for two to three seconds, and at least six round trips; after startup four.
 //   up         gain 1.25 as long as bw grows by it: is there more? Ends at a grown queue or at

@@ -24,6 +24,7 @@ struct toy_link {
     uint32_t loss_ppm;    // after the bottleneck
     lh_ns burst;          // loss comes in runs of this length; 0 = independent
     uint64_t app_rate;    // what the application offers, bytes/s; 0 = as much as goes
+    uint64_t ce_packets;  // reported as marked, with every feedback
     uint64_t rival;       // bytes that another sender keeps in flight through the same queue
 
     const struct lh_cc_type *cc;
@@ -186,6 +187,7 @@ static inline void toy_feedback(struct toy_link *link)
     link->reports[slot].sent = link->packets[last].sent_before;
     link->reports[slot].sent_time = link->packets[last].sent;
 
+    feedback.ce_packets = link->ce_packets;
     feedback.inflight = link->inflight;
     feedback.delivered = link->delivered;
     feedback.rate_sample = toy_rate(link, link->rtt);

@@ -233,6 +233,26 @@ static void starts_over_on_a_new_path_and_keeps_its_limits(void **state)
     toy_fini(link);
 }
 
+static void marked_packets_take_fifteen_percent_off_until_the_next_probe(void **state)
+{
+    (void)state;
+    struct toy_link *link = link_new(100 * MBIT, 50 * LH_MS, 0, NULL);
+    toy_run(link, 8 * LH_SECOND);
+    while (strcmp(lh_cc_lt.phase(link->state), "up") != 0)
+        toy_run(link, 10 * LH_MS);
+    while (strcmp(lh_cc_lt.phase(link->state), "cruise") != 0)
+        toy_run(link, 10 * LH_MS);
+    toy_run(link, 300 * LH_MS); // of two seconds at least
+    uint64_t before = lh_cc_lt.pacing_rate(link->state);
+    link->ce_packets = 1;
+    toy_run(link, 120 * LH_MS); // an interval
+    link->ce_packets = 0;
+    assert_in_range(lh_cc_lt.pacing_rate(link->state), before * 70 / 100, before * 87 / 100);
+    toy_run(link, 8 * LH_SECOND);
+    assert_true(permille(link, toy_run(link, 5 * LH_SECOND), 5 * LH_SECOND) > 930);
+    toy_fini(link);
+}
+
 static void goes_on_after_an_outage(void **state)
 {
     (void)state;
@@ -358,6 +378,7 @@ int main(void)
         cmocka_unit_test(follows_a_path_that_changes_its_rate),
         cmocka_unit_test(a_slow_disk_does_not_lower_the_model),
         cmocka_unit_test(starts_over_on_a_new_path_and_keeps_its_limits),
+        cmocka_unit_test(marked_packets_take_fifteen_percent_off_until_the_next_probe),
         cmocka_unit_test(goes_on_after_an_outage),
         cmocka_unit_test(answers_stay_in_bounds_under_absurd_feedback),
         cmocka_unit_test(the_baseline_is_the_lower_quartile_of_quiet_intervals),
