@@ -66,7 +66,7 @@ static const uint32_t losses[] = {0, 1000, 10000, 20000, 50000, 100000};
     }
 #define REORDER(rtt, quick)                                                                        \
     {                                                                                              \
-        .name = "reorder", .cc = &lh_cc_fair, .rtt_ms = (rtt), .reorder_ppm = 10 * PERCENT,          \
+        .name = "reorder", .cc = &lh_cc_fair, .rtt_ms = (rtt), .reorder_ppm = 10 * PERCENT,        \
         .reorder_delay = 5 * LH_MS, .queue_permille = 1000, .efficiency = 900,                     \
         .spurious_ppm = 10000, .is_quick = (quick)                                                 \
     }
@@ -78,7 +78,7 @@ static const uint32_t losses[] = {0, 1000, 10000, 20000, 50000, 100000};
     }
 #define DEEP(rtt, loss, quick)                                                                     \
     {                                                                                              \
-        .name = "deep", .cc = &lh_cc_fair, .rtt_ms = (rtt), .loss_ppm = (loss),                      \
+        .name = "deep", .cc = &lh_cc_fair, .rtt_ms = (rtt), .loss_ppm = (loss),                    \
         .queue_permille = 4000, .efficiency = 900, .is_quick = (quick),                            \
         .queue = LH_MAX(5 * LH_MS, (rtt)*LH_MS * 15 / 100)                                         \
     }
