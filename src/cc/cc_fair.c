@@ -21,7 +21,7 @@
 //
 // Every few seconds a probe measures our share of the link. CUBIC flows take
 // minutes to meet; a share that is off the policy's moves the whole curve by up to 15 % at once.
-// That is weak enough for a fourth flow beside three others to end near a quarter.
+// That is weak enough for a fourth flow beside three others to end at a third.
 //
 // Company is over when the queue was low for three seconds (or ten round trips), or when two probes
 // on end find nobody else or no queue: LT goes on from the rate that arrives.
