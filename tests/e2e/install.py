@@ -10,7 +10,8 @@ import harness as h
 
 TOP = os.path.abspath(os.path.join(h.HERE, "../.."))
 PROGRAMS = {"bin/lhcp": ["--version"], "bin/lhserver": ["--version"], "sbin/lhctl": ["version"]}
-PAGES = {"lhcp.1", "lhctl.8", "lhctl-sshd.8", "lhserver.8", "longhaul-journal.5", "longhaul-protocol.5"}
+PAGES = {"lhcp.1", "lhctl.8", "lhctl-attacks.8", "lhctl-sshd.8", "lhserver.8", "longhaul-journal.5",
+         "longhaul-protocol.5"}
 
 
 def configured_prefix():
