@@ -60,11 +60,13 @@ static bool take_tag(struct lh_span *text, struct lh_watch_record *record)
     record->writer = LH_WATCH_WRITER_SSHD;
     if (lh_span_take(&rest, LH_SPAN("(pam_unix)")))
         record->writer = LH_WATCH_WRITER_PAM;
-    if (lh_span_take(&rest, LH_SPAN("[")) &&
+    bool has_pid = lh_span_take(&rest, LH_SPAN("["));
+    if (has_pid &&
         (!lh_span_take_number(&rest, UINT32_MAX, &pid) || !lh_span_take(&rest, LH_SPAN("]"))))
         return false;
-    (void)lh_span_take(&rest, LH_SPAN(":"));
-    if (!lh_span_take(&rest, LH_SPAN(" ")))
+    // A bare "sshd " is the name of a host (a container's, often), not a tag.
+    bool has_colon = lh_span_take(&rest, LH_SPAN(":"));
+    if (!(has_pid || has_colon) || !lh_span_take(&rest, LH_SPAN(" ")))
         return false;
     record->pid = (uint32_t)pid;
     *text = rest;
