@@ -8,7 +8,9 @@
 //
 // An ambiguous line (message.h) counts for an address only if that is the one its process is known
 // by; else nothing is counted and `totals.ambiguous` says so. A process id is used again sooner or
-// later: another address or port, or a login that is over for a day, begins a new connection.
+// later: another address or port, or a login that is over for a day, begins a new connection. So
+// does a line without an address ten minutes after the last of its process: it must not be counted
+// for whoever had the process id before.
 #include "watch/watch.h"
 
 #include "base/assert.h"
@@ -16,6 +18,9 @@
 #include "watch/watch_internal.h"
 
 #define CONNECTION_AGE LH_WATCH_DAY
+// Longer than LoginGraceTime is anywhere: so far apart are a process's lines before a login at
+// most.
+#define JOIN_AGE (10 * LH_WATCH_MINUTE)
 
 lh_err lh_watch_init(struct lh_watch *watch, uint64_t seed)
 {
@@ -88,7 +93,10 @@ static struct lh_connection *find_connection(const struct taking *t, uint32_t pi
         return NULL;
     uint64_t key = lh_watch_hash(&pid, sizeof pid, t->watch->seed ^ t->record->host);
     struct lh_connection *connection = lh_slots_find(&t->watch->connections, key);
-    bool stale = connection != NULL && t->record->time - connection->slot.last > CONNECTION_AGE;
+    bool joins = connection != NULL && !t->event.has_peer && !connection->logged_in;
+    bool stale =
+        connection != NULL && t->record->time - connection->slot.last >
+                                  (LH_GUARD(JOIN_STALE, joins) ? JOIN_AGE : CONNECTION_AGE);
     bool other = connection != NULL && t->event.has_peer && !t->event.whole_network &&
                  connection->has_peer && !same_peer(&connection->peer, &t->event.peer);
     // "Accepted" may be followed by nothing else of its process: the next login is another's.

@@ -186,6 +186,18 @@ static void a_process_id_used_again_is_another_connection(void **state)
     check_uint(tries(w, "198.51.100.2"), 2);
 }
 
+static void a_line_long_after_its_process_is_nobodys(void **state)
+{
+    struct world *w = *state;
+    say(w, 0, 50, "Failed password for bob from 198.51.100.1 port 9 ssh2");
+    say(w, 2, 50, "Connection closed by authenticating user bob 198.51.100.1 port 9 [preauth]");
+    say(w, 9000, 50, "error: kex_exchange_identification: client sent invalid protocol identifier");
+    say(w, 9000, 50, "banner exchange: Connection from 198.51.100.2 port 9: invalid format");
+    check_uint(source(w, "198.51.100.1")->counts[LH_COUNT_NOISE], 0);
+    assert_null(verdict(w, "198.51.100.1"));
+    assert_non_null(verdict(w, "198.51.100.2"));
+}
+
 static void what_breaks_after_a_login_is_no_attack(void **state)
 {
     struct world *w = *state;
@@ -401,6 +413,7 @@ int main(void)
         TEST(lines_without_address_are_joined_by_process),
         TEST(an_ambiguous_line_counts_only_for_the_address_of_its_process),
         TEST(a_process_id_used_again_is_another_connection),
+        TEST(a_line_long_after_its_process_is_nobodys),
         TEST(what_breaks_after_a_login_is_no_attack),
         TEST(finds_each_pace),
         TEST(random_names_are_not_in_order),
