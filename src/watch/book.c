@@ -117,8 +117,7 @@ void lh_book_connection(struct lh_source *source, int64_t time, uint16_t port)
     int64_t gap = time - source->last_connection;
     if (source->last_connection != 0 && gap > 0) {
         size_t power = 63 - (size_t)__builtin_clzll((uint64_t)gap);
-        uint16_t *cell = &source->gaps[LH_MIN(power, (size_t)LH_WATCH_GAPS - 1)];
-        *cell = (uint16_t)LH_MIN(*cell + 1, UINT16_MAX);
+        source->gaps[LH_MIN(power, (size_t)LH_WATCH_GAPS - 1)]++;
     }
     source->last_connection = time;
     if (port != 0 && source->last_port != 0 && port != source->last_port) {
@@ -137,7 +136,9 @@ static bool
 recent_within(const struct lh_source *source, unsigned count, int64_t time, int64_t within)
 {
     uint32_t then = source->recent[(source->recent_at + LH_WATCH_RECENT - count) % LH_WATCH_RECENT];
-    return then != 0 && time - (int64_t)then <= within;
+    // Logs of several hosts may go back in time: that is no short while either.
+    int64_t passed = time > (int64_t)then ? time - (int64_t)then : (int64_t)then - time;
+    return then != 0 && passed <= within;
 }
 
 static void add_recent(struct lh_source *source, int64_t time, uint32_t tries)

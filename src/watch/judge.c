@@ -62,8 +62,8 @@ static bool is_regular(const struct lh_source *s)
     uint32_t sum = gap_count(s);
     uint32_t best = 0;
     for (unsigned i = 0; i + 1 < LH_WATCH_GAPS; i++)
-        best = LH_MAX(best, (uint32_t)s->gaps[i] + s->gaps[i + 1]);
-    return sum >= 4 && 4 * best >= 3 * sum;
+        best = LH_MAX(best, s->gaps[i] + s->gaps[i + 1]);
+    return sum >= 4 && 4 * (uint64_t)best >= 3 * (uint64_t)sum;
 }
 
 // Connections that came within the second of the one before.
@@ -137,10 +137,15 @@ static unsigned rule_penalty(const struct lh_source *s, const struct lh_verdict 
     return s->counts[LH_COUNT_PENALTIES] > 0 ? 70 : 0;
 }
 
+// Two health checks in the same second, day after day, make many connections at once, but only
+// every other one: in a flood it is nearly all of them.
 static unsigned rule_flood(const struct lh_source *s, const struct lh_verdict *v)
 {
+    uint32_t together = at_once(s);
+    bool mostly = 4 * (uint64_t)together >= 3 * (uint64_t)s->counts[LH_COUNT_CONNECTIONS];
     (void)v;
-    return s->counts[LH_COUNT_DROPS] >= FLOOD_DROPS || at_once(s) >= FLOOD_AT_ONCE ? 75 : 0;
+    return s->counts[LH_COUNT_DROPS] >= FLOOD_DROPS || (together >= FLOOD_AT_ONCE && mostly) ? 75
+                                                                                             : 0;
 }
 
 static unsigned rule_stall(const struct lh_source *s, const struct lh_verdict *v)

@@ -88,7 +88,7 @@ struct lh_source {
     uint32_t run, run_longest;        // users in alphabetical order
     uint32_t port_steps, port_near;   // changes of the remote port; those by at most 8
     uint16_t last_port;
-    uint16_t gaps[LH_WATCH_GAPS]; // between connections, by powers of two of seconds
+    uint32_t gaps[LH_WATCH_GAPS]; // between connections, by powers of two of seconds
     int64_t last_connection;
     char names[LH_WATCH_NAMES][LH_WATCH_NAME_MAX]; // as sshd escaped them, cut
     char last_user[LH_WATCH_NAME_MAX];

@@ -232,6 +232,23 @@ static void finds_each_pace(void **state)
     check_uint(source(w, "198.51.100.3")->port_near, 0);
 }
 
+static void health_checks_are_no_flood(void **state)
+{
+    struct world *w = *state;
+    for (unsigned i = 0; i < 70000; i++)
+        say(w, 2 * (int64_t)i, 1000 + i, "Connection closed by 198.51.100.1 port %u [preauth]",
+            1024 + i % 60000);
+    // Two checks in the same second, every five minutes.
+    for (unsigned i = 0; i < 400; i++)
+        say(w, 300 * (int64_t)(i / 2), 100000 + i,
+            "Connection closed by 198.51.100.2 port %u [preauth]", 1024 + i);
+    for (unsigned i = 0; i < 100; i++)
+        say(w, i / 20, 200000 + i, "Connection closed by 198.51.100.3 port %u [preauth]", 1024 + i);
+    check_int(harmless(w, "198.51.100.1"), LH_HARMLESS_CHECK);
+    check_int(harmless(w, "198.51.100.2"), LH_HARMLESS_CHECK);
+    check_int(verdict(w, "198.51.100.3")->kind, LH_ATTACK_FLOOD);
+}
+
 static void random_names_are_not_in_order(void **state)
 {
     struct world *w = *state;
@@ -416,6 +433,7 @@ int main(void)
         TEST(a_line_long_after_its_process_is_nobodys),
         TEST(what_breaks_after_a_login_is_no_attack),
         TEST(finds_each_pace),
+        TEST(health_checks_are_no_flood),
         TEST(random_names_are_not_in_order),
         TEST(penalties_are_tries),
         TEST(many_sources_on_one_user_and_one_network),
