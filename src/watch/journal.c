@@ -248,8 +248,8 @@ enum lh_watch_line lh_watch_journal_parse(struct lh_span line, struct lh_journal
     struct lh_span cursor = value_of(&fields[F_CURSOR]);
     out_entry->cursor[cursor.len] = '\0';
     bool root = number_of(&fields[F_UID], UINT32_MAX, &uid) && uid == 0;
-    bool sshd =
-        lh_watch_is_sshd(value_of(&fields[F_COMM])) || lh_watch_is_sshd(value_of(&fields[F_EXE]));
+    // A user's link named "sshd" to a program that runs as root, as su does, chooses _COMM.
+    bool sshd = lh_watch_is_sshd(value_of(&fields[fields[F_EXE].seen ? F_EXE : F_COMM]));
     if (LH_GUARD(JOURNAL_TRUST, !root) || !sshd)
         return LH_WATCH_LINE_OTHER;
     if (!number_of(&fields[F_TIME], UINT64_MAX / 16, &microseconds) || !fields[F_MESSAGE].seen ||

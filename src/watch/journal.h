@@ -3,9 +3,9 @@
 // Entries of the systemd journal as `journalctl -o json` prints them, one object a line.
 //
 // Only fields that journald sets itself are believed (their names begin with "_"): an entry counts
-// as sshd's where _UID is 0 and _COMM or _EXE names sshd. Its process is _PID, its host _MACHINE_ID
-// and its time __REALTIME_TIMESTAMP. SYSLOG_IDENTIFIER, SYSLOG_PID and other fields that any
-// process may choose are not looked at.
+// as sshd's where _UID is 0 and _EXE names sshd, or _COMM where there is no _EXE. Its process is
+// _PID, its host _MACHINE_ID and its time __REALTIME_TIMESTAMP. SYSLOG_IDENTIFIER, SYSLOG_PID and
+// other fields that any process may choose are not looked at.
 #ifndef LH_WATCH_JOURNAL_H
 #define LH_WATCH_JOURNAL_H
 

@@ -42,6 +42,8 @@ static void believes_only_what_users_cannot_set(void **state)
         "REALTIME_TIMESTAMP\":\"1773168482000001\",\"MESSAGE\":\"x\"}",
         "{\"SYSLOG_IDENTIFIER\":\"sshd\",\"_UID\":\"0\",\"_COMM\":\"logger\",\"_PID\":\"7\",\"__"
         "REALTIME_TIMESTAMP\":\"1773168482000001\",\"MESSAGE\":\"x\"}",
+        "{\"_UID\":\"0\",\"_COMM\":\"sshd\",\"_EXE\":\"/usr/bin/su\",\"_PID\":\"7\",\"__REALTIME_"
+        "TIMESTAMP\":\"1773168482000001\",\"MESSAGE\":\"x\"}",
         "{\"SYSLOG_IDENTIFIER\":\"sshd\",\"UID\":\"0\",\"COMM\":\"sshd\",\"__REALTIME_TIMESTAMP\":"
         "\"1773168482000001\",\"MESSAGE\":\"x\"}",
         "{\"_COMM\":\"sshd\",\"_PID\":\"7\",\"__REALTIME_TIMESTAMP\":\"1773168482000001\","
