@@ -35,6 +35,7 @@ lh_err lh_attacks_read(const struct lh_attacks_args *args,
     if (err == 0 && args->journal) {
         zone.latest = args->now;
         lh_feed_begin(feed, &zone, (uint32_t)logs->count);
+        feed->by_time = true;
         err = lh_journalctl_read(args->since, &sink, info);
     }
     return err;

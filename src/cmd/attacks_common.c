@@ -37,12 +37,16 @@ char *lh_attacks_place(const struct lh_attacks *a,
     char when[LH_CIVIL_TEXT];
     char shown[200];
     if (place->file >= a->logs->count) {
-        (void)snprintf(out, LH_ATTACKS_PLACE_TEXT, "journal:%" PRIu64, place->line);
+        lh_civil_format((int64_t)(place->line / 1000000), when);
+        if (whole_path)
+            (void)snprintf(out, LH_ATTACKS_PLACE_TEXT, "journal:%.19s.%06uZ", when,
+                           (unsigned)(place->line % 1000000));
+        else
+            (void)snprintf(out, LH_ATTACKS_PLACE_TEXT, "journal:%s", when);
         return out;
     }
     const char *path = a->logs->items[place->file].path;
     const char *slash = whole_path ? NULL : strrchr(path, '/');
-    (void)when;
     path = slash != NULL ? slash + 1 : path;
     if (strcmp(path, "-") == 0)
         path = "(standard input)";

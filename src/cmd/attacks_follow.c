@@ -220,6 +220,7 @@ lh_err lh_attacks_follow(const struct lh_attacks_args *args,
     (void)sigaction(SIGINT, &action, NULL);
     struct lh_watch_zone zone = lh_logs_zone(args->now);
     lh_feed_begin(feed, &zone, args->journal ? (uint32_t)logs->count : 0);
+    feed->by_time = args->journal;
     lh_err err = load(&f);
     if (err != 0)
         return err;

@@ -7,6 +7,7 @@ void lh_feed_begin(struct lh_feed *feed, const struct lh_watch_zone *zone, uint3
 {
     feed->stamps = (struct lh_stamp_reader){.zone = *zone};
     feed->file = file;
+    feed->by_time = false;
     feed->last_is_ours = false;
 }
 
@@ -63,7 +64,8 @@ enum lh_watch_family lh_feed_line(struct lh_feed *feed, struct lh_span line, uin
         feed->last_is_ours = false;
         if (lh_watch_journal_parse(line, &feed->entry) != LH_WATCH_LINE_SSHD)
             return LH_WATCH_NOTHING;
-        return take(feed, &feed->entry.record, line, number);
+        return take(feed, &feed->entry.record, line,
+                    feed->by_time ? feed->entry.microseconds : number);
     }
     switch (lh_watch_line_parse(&feed->stamps, line, &record)) {
     case LH_WATCH_LINE_SSHD:

@@ -12,6 +12,9 @@ struct lh_feed {
     struct lh_stamp_reader stamps;
     int64_t since, until; // what is older or younger is left out; 0: no border
     uint32_t file;        // number of the input
+    // Entries are placed by their time in microseconds, not by the number of their line: those of
+    // the journal itself, whose lines have no lasting number.
+    bool by_time;
     // Called for each of sshd's lines whose source is known at once; may be NULL.
     void (*seen)(void *context, const struct lh_watch_addr *addr, struct lh_span line);
     void *context;
@@ -22,7 +25,8 @@ struct lh_feed {
     struct lh_journal_entry entry;
 };
 
-// A new input begins: its stamps are read by `zone`.
+// A new input begins: its stamps are read by `zone`. Its places are line numbers until by_time is
+// set.
 void lh_feed_begin(struct lh_feed *feed, const struct lh_watch_zone *zone, uint32_t file);
 
 // One line, without its newline. Returns its family, LH_WATCH_NOTHING for what is not sshd's.

@@ -256,6 +256,7 @@ enum lh_watch_line lh_watch_journal_parse(struct lh_span line, struct lh_journal
         fields[F_MESSAGE].bad)
         return LH_WATCH_LINE_OTHER;
     (void)number_of(&fields[F_PID], UINT32_MAX, &pid);
+    out_entry->microseconds = microseconds;
     struct lh_span host = value_of(&fields[F_MACHINE]);
     out_entry->record = (struct lh_watch_record){
         .time = (int64_t)(microseconds / 1000000),

@@ -16,6 +16,7 @@
 
 struct lh_journal_entry {
     struct lh_watch_record record;    // record.message lies in `text`
+    uint64_t microseconds;            // since 1970
     char cursor[LH_WATCH_CURSOR_MAX]; // __CURSOR, "" where it is missing or too long
     char text[LH_WATCH_LINE_MAX];
 };

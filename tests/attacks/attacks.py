@@ -367,6 +367,7 @@ def test_the_journal_is_read_through_journalctl(folder):
     assert done.returncode == 1, done.stderr
     found = rows(done.stdout.decode())
     assert sources(done.stdout.decode())[ATTACKER]["tries"] == 8
+    assert sources(done.stdout.decode())[ATTACKER]["evidence"][0] == "journal:2026-05-20T04:06:40.000000Z"
     assert not [r for r in found if r.get("address") == INNOCENT]
     with open(os.path.join(folder, "asked")) as file:
         asked = file.read()
