@@ -6,6 +6,7 @@
 #include "cmd/attacks_again.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,6 +42,20 @@ lh_err lh_attacks_read(const struct lh_attacks_args *args,
     return err;
 }
 
+void lh_attacks_show_line(struct lh_span line, FILE *out)
+{
+    struct lh_journal_entry entry;
+    char shown[2048];
+    char when[LH_CIVIL_TEXT];
+    if (line.len > 0 && line.at[0] == '{' &&
+        lh_watch_journal_parse(line, &entry) == LH_WATCH_LINE_SSHD) {
+        (void)fprintf(out, "%s sshd[%" PRIu32 "]: ", lh_civil_format(entry.record.time, when),
+                      entry.record.pid);
+        line = entry.record.message;
+    }
+    (void)fprintf(out, "%s\n", lh_escape(line.at, line.len, shown, sizeof shown));
+}
+
 struct pick {
     struct lh_wanted *wanted;
     size_t count;
@@ -49,18 +64,18 @@ struct pick {
 static void pick_line(void *context, const struct lh_watch_addr *addr, struct lh_span line)
 {
     const struct pick *pick = context;
-    char shown[2048];
     for (size_t i = 0; i < pick->count; i++) {
         struct lh_wanted *w = &pick->wanted[i];
         if (!lh_watch_addr_equal(&w->addr, addr))
             continue;
         if (w->count >= w->most)
             return;
-        if (w->raw)
+        if (!w->raw) {
+            lh_attacks_show_line(line, w->out);
+        } else {
             (void)fwrite(line.at, 1, line.len, w->out);
-        else
-            (void)fputs(lh_escape(line.at, line.len, shown, sizeof shown), w->out);
-        (void)fputc('\n', w->out);
+            (void)fputc('\n', w->out);
+        }
         w->count++;
         return;
     }

@@ -18,7 +18,7 @@ lh_err lh_attacks_read(const struct lh_attacks_args *args,
 struct lh_wanted {
     struct lh_watch_addr addr;
     FILE *out;    // where its lines go; not owned
-    bool raw;     // byte for byte; else escaped
+    bool raw;     // byte for byte; else by lh_attacks_show_line
     size_t most;  // lines
     size_t count; // lines written
 };
@@ -28,6 +28,10 @@ lh_err lh_attacks_lines(const struct lh_attacks_args *args,
                         struct lh_wanted *wanted,
                         size_t count,
                         struct lh_errinfo *info) LH_MUST_CHECK;
+
+// A line for people: escaped; of an entry of the journal what syslog would show, without the fields
+// that tell of this machine. Ends with a newline.
+void lh_attacks_show_line(struct lh_span line, FILE *out);
 
 // Writes the bundle into the new directory `args->evidence`.
 lh_err lh_attacks_evidence(const struct lh_attacks *attacks,

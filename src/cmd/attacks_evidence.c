@@ -8,17 +8,18 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/cleanup.h"
-#include "base/math.h"
 #include "base/text.h"
 #include "cmd/attacks_again.h"
 #include "crypto/hash.h"
 
 #define SOURCES_MAX 300   // with lines of their own
 #define LINES_MAX   10000 // of a source
+#define SAMPLES     10    // of them in an abuse report
 
 struct bundle {
     const struct lh_attacks *attacks;
@@ -39,11 +40,20 @@ static lh_err fail_file(const struct bundle *b, const char *name)
     return lh_fail_errno(b->info, errno, 0, "cannot write %s/%s", b->args->evidence, name);
 }
 
-// Writes a file and its line in the manifest.
-static lh_err put_file(struct bundle *b, const char *name, const char *data, size_t len)
+// A file's line in the manifest.
+static lh_err list_file(const struct bundle *b, const char *name, const char *data, size_t len)
 {
     uint8_t digest[LH_SHA256_LEN];
     char hex[2 * LH_SHA256_LEN + 1];
+    lh_err err = lh_sha256(data, len, digest);
+    if (err == 0 && b->manifest != NULL)
+        (void)fprintf(b->manifest, "%s  %s\n", lh_format_hex(digest, sizeof digest, hex), name);
+    return err;
+}
+
+// Writes a file and its line in the manifest.
+static lh_err put_file(const struct bundle *b, const char *name, const char *data, size_t len)
+{
     int fd = openat(b->directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (fd < 0)
         return fail_file(b, name);
@@ -62,13 +72,76 @@ static lh_err put_file(struct bundle *b, const char *name, const char *data, siz
     bad |= close(fd) != 0;
     if (bad)
         return fail_file(b, name);
-    lh_err err = lh_sha256(data, len, digest);
-    if (err == 0 && b->manifest != NULL)
-        (void)fprintf(b->manifest, "%s  %s\n", lh_format_hex(digest, sizeof digest, hex), name);
+    return list_file(b, name, data, len);
+}
+
+// The bytes of a file that was written.
+struct mapping {
+    char *data;
+    size_t len;
+};
+
+static void unmap(const struct mapping *mapping)
+{
+    if (mapping->len > 0)
+        (void)munmap(mapping->data, mapping->len);
+}
+
+static lh_err map_file(const struct bundle *b, const char *name, struct mapping *out)
+{
+    struct stat st;
+    int fd = openat(b->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+    if (fd < 0)
+        return fail_file(b, name);
+    void *data = MAP_FAILED;
+    bool good = fstat(fd, &st) == 0;
+    if (good && st.st_size > 0)
+        data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    good = good && (st.st_size == 0 || data != MAP_FAILED);
+    lh_err err = good ? 0 : fail_file(b, name);
+    (void)close(fd);
+    if (good && st.st_size > 0)
+        *out = (struct mapping){data, (size_t)st.st_size};
     return err;
 }
 
-static lh_err put_reports(struct bundle *b)
+// Makes a new file.
+static lh_err open_file(const struct bundle *b, const char *name, FILE **out)
+{
+    int fd = openat(b->directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    *out = fd < 0 ? NULL : fdopen(fd, "w");
+    if (*out != NULL)
+        return 0;
+    lh_err err = fail_file(b, name);
+    if (fd >= 0)
+        (void)close(fd);
+    return err;
+}
+
+static lh_err close_file(const struct bundle *b, const char *name, FILE *file)
+{
+    bool bad = fflush(file) != 0 || ferror(file) != 0 || fsync(fileno(file)) != 0;
+    bad |= fclose(file) != 0;
+    return bad ? fail_file(b, name) : 0;
+}
+
+static lh_err put_report(const struct bundle *b,
+                         const char *name,
+                         void (*write)(const struct lh_attacks *attacks, FILE *out))
+{
+    LH_CLEANUP(unmap) struct mapping text = {.data = (char *)"", .len = 0};
+    FILE *out;
+    lh_err err = open_file(b, name, &out);
+    if (err != 0)
+        return err;
+    write(b->attacks, out);
+    err = close_file(b, name, out);
+    if (err == 0)
+        err = map_file(b, name, &text);
+    return err != 0 ? err : list_file(b, name, text.data, text.len);
+}
+
+static lh_err put_reports(const struct bundle *b)
 {
     static const struct {
         const char *name;
@@ -77,39 +150,43 @@ static lh_err put_reports(struct bundle *b)
                    {"report.json", lh_attacks_json},
                    {"report.csv", lh_attacks_csv},
                    {"report.html", lh_attacks_html}};
-    for (size_t i = 0; i < LH_ARRAY_LEN(reports); i++) {
-        char *text = NULL;
-        size_t len = 0;
-        FILE *out = open_memstream(&text, &len);
-        if (out == NULL)
-            return lh_fail(b->info, LH_E_NOMEM, 0, "out of memory");
-        reports[i].write(b->attacks, out);
-        (void)fclose(out);
-        lh_err err = put_file(b, reports[i].name, text, len);
-        free(text);
-        if (err != 0)
-            return err;
-    }
-    return 0;
+    lh_err err = 0;
+    for (size_t i = 0; i < LH_ARRAY_LEN(reports) && err == 0; i++)
+        err = put_report(b, reports[i].name, reports[i].write);
+    return err;
 }
 
 // What one source gets: its lines, and a report in two forms.
 struct part {
     const struct lh_verdict *verdict;
-    char *lines;
-    size_t len;
+    FILE *lines;                      // its file, while lines are written
+    char subject[LH_VERDICT_SUBJECT]; // its files' names begin so
 };
 
-static lh_err put_abuse(struct bundle *b, const struct part *part, const char *subject)
+// The first lines of a source as people read them; a heap text, the caller's, or NULL.
+static char *samples_of(struct lh_span lines)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+    if (out == NULL)
+        return NULL;
+    for (unsigned i = 0; i < SAMPLES && lines.len > 0; i++) {
+        const char *newline = memchr(lines.at, '\n', lines.len);
+        size_t line = newline != NULL ? (size_t)(newline - lines.at) : lines.len;
+        lh_attacks_show_line(lh_span_head(lines, line), out);
+        lines = lh_span_skip(lines, line + 1);
+    }
+    (void)fclose(out);
+    return text;
+}
+
+static lh_err put_abuse(struct bundle *b, const struct part *part, const char *samples)
 {
     char name[96];
     char *text = NULL;
     size_t len = 0;
-    struct lh_abuse abuse = {b->attacks, b->args,     part->verdict,
-                             NULL,       part->lines, LH_MIN(part->len, (size_t)4000)};
-    // Whole lines only.
-    while (abuse.lines_len > 0 && part->lines[abuse.lines_len - 1] != '\n')
-        abuse.lines_len--;
+    struct lh_abuse abuse = {b->attacks, b->args, part->verdict, NULL, samples, strlen(samples)};
     for (unsigned xarf = 0; xarf < 2; xarf++) {
         lh_err err = 0;
         FILE *out = open_memstream(&text, &len);
@@ -120,7 +197,8 @@ static lh_err put_abuse(struct bundle *b, const struct part *part, const char *s
         else
             lh_abuse_mail(&abuse, out);
         (void)fclose(out);
-        (void)snprintf(name, sizeof name, "%s.%s", subject, xarf != 0 ? "xarf.json" : "mail.txt");
+        (void)snprintf(name, sizeof name, "%s.%s", part->subject,
+                       xarf != 0 ? "xarf.json" : "mail.txt");
         if (err == 0)
             err = put_file(b, name, text, len);
         free(text);
@@ -131,56 +209,72 @@ static lh_err put_abuse(struct bundle *b, const struct part *part, const char *s
     return 0;
 }
 
-static lh_err put_parts(struct bundle *b, struct part *parts, size_t count)
+static lh_err open_part(const struct bundle *b, const struct lh_verdict *verdict, struct part *part)
 {
+    char name[96];
+    part->verdict = verdict;
+    lh_verdict_subject(verdict, part->subject);
+    for (char *at = part->subject; *at != '\0'; at++)
+        *at = *at == ':' ? '-' : *at; // names that every system takes
+    (void)snprintf(name, sizeof name, "%s.log", part->subject);
+    return open_file(b, name, &part->lines);
+}
+
+static lh_err put_part(struct bundle *b, const struct part *part)
+{
+    char name[96];
+    LH_CLEANUP(unmap) struct mapping lines = {.data = (char *)"", .len = 0};
+    (void)snprintf(name, sizeof name, "%s.log", part->subject);
+    lh_err err = map_file(b, name, &lines);
+    if (err == 0)
+        err = list_file(b, name, lines.data, lines.len);
+    if (err != 0 || part->verdict->guard != LH_GUARDED_NOT || b->args->from == NULL)
+        return err;
+    char *samples = samples_of(lh_span_of(lines.data, lines.len));
+    err = samples == NULL ? lh_fail(b->info, LH_E_NOMEM, 0, "out of memory")
+                          : put_abuse(b, part, samples);
+    free(samples);
+    return err;
+}
+
+// The lines go straight to their files: there may be more than memory should hold.
+static lh_err write_parts(struct bundle *b, struct part *parts, struct lh_wanted *wanted)
+{
+    const struct lh_judgement *j = b->attacks->judgement;
+    size_t most = b->args->all ? SOURCES_MAX : b->attacks->top;
+    size_t count = 0;
     lh_err err = 0;
-    for (size_t i = 0; i < count && err == 0; i++) {
-        char subject[LH_VERDICT_SUBJECT];
-        char name[96];
-        lh_verdict_subject(parts[i].verdict, subject);
-        for (char *at = subject; *at != '\0'; at++)
-            *at = *at == ':' ? '-' : *at; // names that every system takes
-        (void)snprintf(name, sizeof name, "%s.log", subject);
-        err = put_file(b, name, parts[i].lines, parts[i].len);
-        if (err == 0 && parts[i].verdict->guard == LH_GUARDED_NOT && b->args->from != NULL)
-            err = put_abuse(b, &parts[i], subject);
+
+    for (size_t i = 0; err == 0 && i < j->count && count < most; i++) {
+        if (j->verdicts[i].source == NULL)
+            continue;
+        err = open_part(b, &j->verdicts[i], &parts[count]);
+        wanted[count] = (struct lh_wanted){.addr = j->verdicts[i].source->addr,
+                                           .out = parts[count].lines,
+                                           .raw = true,
+                                           .most = LINES_MAX};
+        count += err == 0;
     }
+    if (err == 0)
+        err = lh_attacks_lines(b->args, b->attacks->logs, wanted, count, b->info);
+    for (size_t i = 0; i < count; i++) {
+        lh_err closed = close_file(b, parts[i].subject, parts[i].lines);
+        err = err != 0 ? err : closed;
+    }
+    for (size_t i = 0; err == 0 && i < count; i++)
+        err = put_part(b, &parts[i]);
     return err;
 }
 
 static lh_err put_sources(struct bundle *b)
 {
-    const struct lh_judgement *j = b->attacks->judgement;
-    size_t most = b->args->all ? SOURCES_MAX : b->attacks->top;
     struct part *parts = calloc(SOURCES_MAX, sizeof *parts);
     struct lh_wanted *wanted = calloc(SOURCES_MAX, sizeof *wanted);
-    size_t count = 0;
-    lh_err err = parts == NULL || wanted == NULL ? LH_E_NOMEM : 0;
-
-    for (size_t i = 0; err == 0 && i < j->count && count < most; i++) {
-        if (j->verdicts[i].source == NULL)
-            continue;
-        FILE *out = open_memstream(&parts[count].lines, &parts[count].len);
-        if (out == NULL) {
-            err = LH_E_NOMEM;
-            break;
-        }
-        parts[count].verdict = &j->verdicts[i];
-        wanted[count] = (struct lh_wanted){
-            .addr = j->verdicts[i].source->addr, .out = out, .raw = true, .most = LINES_MAX};
-        count++;
-    }
-    if (err == 0)
-        err = lh_attacks_lines(b->args, b->attacks->logs, wanted, count, b->info);
-    for (size_t i = 0; i < count; i++)
-        (void)fclose(wanted[i].out);
-    if (err == 0)
-        err = put_parts(b, parts, count);
-    for (size_t i = 0; i < count; i++)
-        free(parts[i].lines);
+    lh_err err = parts == NULL || wanted == NULL ? lh_fail(b->info, LH_E_NOMEM, 0, "out of memory")
+                                                 : write_parts(b, parts, wanted);
     free(parts);
     free(wanted);
-    return err == LH_E_NOMEM ? lh_fail(b->info, err, 0, "out of memory") : err;
+    return err;
 }
 
 lh_err lh_attacks_evidence(const struct lh_attacks *attacks,

@@ -226,6 +226,24 @@ def test_evidence_is_a_new_directory_whose_sums_are_right(folder):
     lhctl("--evidence", bundle, path, status=70)
 
 
+def test_lines_of_the_journal_are_shown_as_syslog_has_them(folder):
+    path = os.path.join(folder, "journal.json")
+    with open(path, "w") as file:
+        for n in range(8):
+            file.write(json.dumps({"__CURSOR": "c", "_UID": "0", "_COMM": "sshd", "_PID": str(n + 1), "_MACHINE_ID": "machine-7",
+                                   "__REALTIME_TIMESTAMP": str(1779250000000000 + n * 1000000),
+                                   "MESSAGE": "Failed password for root from %s port %d ssh2" % (ATTACKER, 2000 + n)}) + "\n")
+    bundle = os.path.join(folder, "evidence")
+    lhctl("--evidence", bundle, "--from", "noc@example.org", path)
+    with open(os.path.join(bundle, ATTACKER + ".mail.txt")) as file:
+        bundled = file.read()
+    for mail in (bundled, lhctl("--abuse", ATTACKER, "--from", "noc@example.org", path)):
+        assert "\n2026-05-20T04:06:47Z sshd[8]: Failed password for root from %s port 2007 ssh2\n" % ATTACKER in mail, mail
+        assert "machine-7" not in mail and "CURSOR" not in mail
+    with open(os.path.join(bundle, ATTACKER + ".log")) as kept, open(path) as log:
+        assert kept.read() == log.read()
+
+
 def test_options_that_do_not_fit_are_refused(folder):
     path = write(folder, "log", failures(8))
     for words in (["--json", "--csv"], ["--journal", path], ["--xarf"], ["--lookup"], ["--state", "x"], ["--follow", "--html", path],
