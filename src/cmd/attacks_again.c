@@ -95,7 +95,7 @@ lh_err lh_attacks_lines(const struct lh_attacks_args *args,
                            "this reads the log twice: name a file instead of standard input");
     }
     struct lh_feed *feed = calloc(1, sizeof *feed);
-    lh_err err = feed == NULL ? LH_E_NOMEM : lh_watch_init(&watch, 1);
+    lh_err err = feed == NULL ? LH_E_NOMEM : lh_watch_init_lines(&watch, 1);
     if (err != 0) {
         free(feed);
         return lh_fail(info, err, 0, "out of memory");

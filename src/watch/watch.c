@@ -22,14 +22,18 @@
 // most.
 #define JOIN_AGE (10 * LH_WATCH_MINUTE)
 
-lh_err lh_watch_init(struct lh_watch *watch, uint64_t seed)
+// Sources, networks and users get at most `most` sets each.
+static lh_err init(struct lh_watch *watch, uint64_t seed, size_t most)
 {
     *watch = (struct lh_watch){.seed = seed};
-    lh_err err = lh_slots_init(&watch->sources, sizeof(struct lh_source), LH_WATCH_SOURCE_SETS);
+    lh_err err = lh_slots_init(&watch->sources, sizeof(struct lh_source),
+                               LH_MIN((size_t)LH_WATCH_SOURCE_SETS, most));
     if (err == 0)
-        err = lh_slots_init(&watch->networks, sizeof(struct lh_network), LH_WATCH_NET_SETS);
+        err = lh_slots_init(&watch->networks, sizeof(struct lh_network),
+                            LH_MIN((size_t)LH_WATCH_NET_SETS, most));
     if (err == 0)
-        err = lh_slots_init(&watch->users, sizeof(struct lh_user), LH_WATCH_USER_SETS);
+        err = lh_slots_init(&watch->users, sizeof(struct lh_user),
+                            LH_MIN((size_t)LH_WATCH_USER_SETS, most));
     if (err == 0)
         err = lh_slots_init(&watch->connections, sizeof(struct lh_connection), LH_WATCH_CONN_SETS);
     if (err == 0)
@@ -37,6 +41,16 @@ lh_err lh_watch_init(struct lh_watch *watch, uint64_t seed)
     if (err != 0)
         lh_watch_fini(watch);
     return err;
+}
+
+lh_err lh_watch_init(struct lh_watch *watch, uint64_t seed)
+{
+    return init(watch, seed, SIZE_MAX);
+}
+
+lh_err lh_watch_init_lines(struct lh_watch *watch, uint64_t seed)
+{
+    return init(watch, seed, 1);
 }
 
 void lh_watch_fini(struct lh_watch *watch)

@@ -141,6 +141,9 @@ struct lh_watch {
 
 // `seed` should be secret, so that nobody can choose sources that share a set. LH_E_NOMEM.
 lh_err lh_watch_init(struct lh_watch *watch, uint64_t seed) LH_MUST_CHECK;
+// The same with room for a handful of sources, networks and users: for those who read lines once
+// more and only ask whose each is.
+lh_err lh_watch_init_lines(struct lh_watch *watch, uint64_t seed) LH_MUST_CHECK;
 void lh_watch_fini(struct lh_watch *watch);
 
 // Takes one of sshd's messages in. Returns its family; `out_addr` becomes the source that it is
