@@ -38,6 +38,21 @@ struct run {
     char host[256];
 };
 
+// The logs under their usual names, with what was rotated away; to follow, the first that is there,
+// which is the one that grows.
+static size_t find_usual(struct run *run)
+{
+    static const char *const stems[] = {"/var/log/auth.log", "/var/log/secure"};
+    size_t found = 0;
+    for (size_t i = 0; i < LH_ARRAY_LEN(stems); i++) {
+        if (!run->args.follow)
+            found += lh_logs_add_family(&run->logs, stems[i], run->args.now);
+        else if (found == 0)
+            found += lh_logs_add(&run->logs, stems[i], run->args.now, NULL) == 0;
+    }
+    return found;
+}
+
 // The journal where it is to be had; else the logs under their usual names.
 static lh_err find_inputs(struct run *run, struct lh_errinfo *info)
 {
@@ -49,10 +64,7 @@ static lh_err find_inputs(struct run *run, struct lh_errinfo *info)
         return err;
     if (args->file_count == 0 && !args->journal) {
         args->journal = lh_journalctl_usable();
-        if (!args->journal &&
-            lh_logs_add_family(&run->logs, "/var/log/auth.log", args->now) +
-                    lh_logs_add_family(&run->logs, "/var/log/secure", args->now) ==
-                0)
+        if (!args->journal && find_usual(run) == 0)
             return lh_fail(
                 info, LH_E_INVALID, 0,
                 "no log of sshd can be read here (journal, /var/log/auth.log, /var/log/secure): "

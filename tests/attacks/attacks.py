@@ -328,6 +328,19 @@ def test_following_survives_rotation_and_truncation(folder):
     assert follower.process.returncode == 0
 
 
+def test_following_without_a_name_takes_the_log_that_grows(folder):
+    if os.geteuid() != 0:
+        raise Skip("root is needed to mount over /var/log")
+    append(os.path.join(folder, "auth.log.1"), failures(8, "198.51.100.8"))
+    append(os.path.join(folder, "auth.log"), failures(8, start=100))
+    hide = "mount --bind %s /var/log && { [ ! -d /run/log ] || mount -t tmpfs none /run/log; }" % folder
+    done = subprocess.run(["unshare", "-m", "sh", "-c", hide + " && exec timeout 3 %s attacks --follow --json" % os.path.abspath(LHCTL)],
+                          capture_output=True, env=ENV, check=False)
+    if b"mount" in done.stderr or b"unshare" in done.stderr:
+        raise Skip("cannot mount here")
+    assert [r["address"] for r in rows(done.stdout.decode())] == [ATTACKER], done
+
+
 def test_a_killed_follower_goes_on_where_it_was(folder):
     path = write(folder, "auth.log", failures(4))
     state = os.path.join(folder, "state")
