@@ -40,15 +40,36 @@ void lh_connections_fini(struct lh_connections *connections)
     lh_look_fini(&connections->second);
 }
 
-// Connections of a peer that are open and of which the log knows a login.
+// The first connection of a peer; they are sorted by peer.
+static size_t first_of(const struct lh_look *look, const struct lh_watch_addr *addr)
+{
+    size_t low = 0;
+    size_t high = look->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (memcmp(look->items[middle].peer.addr.bytes, addr->bytes, sizeof addr->bytes) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+// Connections of a peer that are open and of which the log knows a login. Most peers never logged
+// in: only for the others are connections looked at one by one.
 static uint32_t logged_in(const struct lh_attacks *a,
                           const struct lh_connections *c,
                           const struct lh_watch_addr *addr)
 {
+    const struct lh_source *source = lh_watch_source(a->watch, addr);
     uint32_t count = 0;
-    for (size_t i = 0; i < c->second.count; i++) {
+    if (source == NULL || source->counts[LH_COUNT_SUCCESSES] == 0)
+        return 0;
+    for (size_t i = first_of(&c->second, addr); i < c->second.count; i++) {
         const struct lh_socket *socket = &c->second.items[i];
-        if (socket->state == LH_TCP_ESTABLISHED && lh_watch_addr_equal(&socket->peer.addr, addr))
+        if (!lh_watch_addr_equal(&socket->peer.addr, addr))
+            break;
+        if (socket->state == LH_TCP_ESTABLISHED)
             count += lh_watch_logged_in(a->watch, &socket->peer);
     }
     return count;
@@ -86,6 +107,8 @@ static void find_top(const struct lh_connections *c, struct top *top)
 static const struct lh_verdict *verdict_on(const struct lh_attacks *a,
                                            const struct lh_watch_addr *addr)
 {
+    if (lh_watch_source(a->watch, addr) == NULL)
+        return NULL;
     for (size_t i = 0; i < a->judgement->count; i++) {
         const struct lh_verdict *v = &a->judgement->verdicts[i];
         if (v->source != NULL && lh_watch_addr_equal(&v->source->addr, addr))
