@@ -34,11 +34,9 @@ static bool log_level(const struct lh_attacks *a, struct lh_advice *out)
 {
     if (seen(a, LH_WATCH_CONNECTED) > 0 || a->watch->totals.messages == 0)
         return false;
-    (void)snprintf(
-        out->why, sizeof out->why,
-        "At INFO sshd does not log a wrong key of a user who exists, nor who connected: %" PRIu64
-        " closed connections show a try only by their last line.",
-        seen(a, LH_WATCH_CLOSE));
+    (void)snprintf(out->why, sizeof out->why,
+                   "At INFO sshd does not log a wrong key of a user who exists, nor who connected: "
+                   "a try shows only in the last line of its connection, if at all.");
     return true;
 }
 
@@ -90,11 +88,19 @@ static bool max_auth_tries(const struct lh_attacks *a, struct lh_advice *out)
 
 static bool grace_time(const struct lh_attacks *a, struct lh_advice *out)
 {
-    if (with_kind(a, LH_ATTACK_STALL) == 0)
+    // OpenSSH before 9.8 does not say that the time ran out: then the log ends after the
+    // connection.
+    uint64_t held = 0;
+    for (size_t i = 0; i < a->judgement->count; i++) {
+        const struct lh_verdict *v = &a->judgement->verdicts[i];
+        if (v->source != NULL && (v->kinds & 1u << LH_ATTACK_STALL) != 0)
+            held += (uint64_t)v->source->counts[LH_COUNT_TIMEOUTS] + v->silent;
+    }
+    if (held == 0)
         return false;
     (void)snprintf(out->why, sizeof out->why,
                    "%" PRIu64 " connections were held open without a login until time ran out.",
-                   seen(a, LH_WATCH_TIMEOUT));
+                   held);
     return true;
 }
 
