@@ -52,7 +52,7 @@ static void print_nft(const struct lh_attacks *a, const struct lh_attacks_args *
 {
     (void)fputs("#!/usr/sbin/nft -f\n", out);
     print_head(a, "#", out);
-    (void)fprintf(out, "# Apply: nft -f FILE (again and again: entries are renewed)   Undo: nft "
+    (void)fprintf(out, "# Apply: nft -f FILE (again later: what is in keeps its time)   Undo: nft "
                        "delete table inet lhctl_attacks\n");
     print_guarded(a, "#", out);
     (void)fprintf(
