@@ -18,9 +18,14 @@ static void add_row(struct lh_guards *guards,
                     unsigned bits,
                     const char *reason)
 {
+    struct lh_watch_addr net = lh_watch_addr_mask(addr, bits);
+    for (size_t i = 0; i < guards->count; i++) {
+        const struct lh_guard_row *row = &guards->rows[i];
+        if (row->bits == bits && row->reason == reason && lh_watch_addr_equal(&row->addr, &net))
+            return;
+    }
     if (guards->count < LH_GUARDS_MAX)
-        guards->rows[guards->count++] =
-            (struct lh_guard_row){lh_watch_addr_mask(addr, bits), bits, reason};
+        guards->rows[guards->count++] = (struct lh_guard_row){net, bits, reason};
 }
 
 static unsigned whole(const struct lh_watch_addr *addr)
@@ -125,10 +130,11 @@ static void add_gateways6(struct lh_guards *guards)
     (void)fclose(file);
 }
 
-static void add_name_servers(struct lh_guards *guards)
+// Those of a file like resolv.conf(5).
+static void add_name_servers(struct lh_guards *guards, const char *path)
 {
     char line[512];
-    FILE *file = fopen("/etc/resolv.conf", "re");
+    FILE *file = fopen(path, "re");
     if (file == NULL)
         return;
     while (fgets(line, sizeof line, file) != NULL) {
@@ -173,11 +179,14 @@ void lh_guards_add_host(struct lh_guards *guards)
         add_row(guards, &addr, 8, "loopback");
     if (lh_watch_addr_parse(LH_SPAN("::1"), &addr))
         add_row(guards, &addr, 128, "loopback");
-    add_interfaces(guards);
+    // Those come first without whom nobody gets in again: a host may have very many addresses.
+    add_logged_in(guards);
+    add_name_servers(guards, "/etc/resolv.conf");
+    // Where systemd-resolved answers on loopback, those that it asks.
+    add_name_servers(guards, "/run/systemd/resolve/resolv.conf");
     add_gateways(guards);
     add_gateways6(guards);
-    add_name_servers(guards);
-    add_logged_in(guards);
+    add_interfaces(guards);
 }
 
 const char *lh_guards_reason(const struct lh_guards *guards, const struct lh_watch_addr *addr)
