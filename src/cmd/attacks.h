@@ -17,7 +17,8 @@ struct lh_attacks {
     const struct lh_watch *watch;
     const struct lh_judgement *judgement;
     const struct lh_logs *logs; // file numbers of places are indices; behind the last: the journal
-    const char *host;           // this machine's name
+    const char *host;           // this machine's name, or what stands for it with --mask
+    const char *own_host;       // its name all the same: to be blotted out
     int64_t now;                // seconds since 1970
     size_t top;                 // sources shown by reports for people; 0: all
     bool harmless;              // show what is no attack too

@@ -6,6 +6,7 @@
 // or whois, or with
 // --lookup by one DNS question to a public directory of abuse contacts, which tells that directory
 // the address.
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,30 @@ static const char *reporter(const struct lh_abuse *abuse)
     return abuse->args->from;
 }
 
+// Puts an x for each sign of `what`, where it stands as a word: 192.0.2.7 is no part of 192.0.2.77,
+// nor a host called ssh one of sshd.
+static void blot_out(char *text, const char *what)
+{
+    size_t len = strlen(what);
+    char *at = text;
+    while (len > 0 && (at = strstr(at, what)) != NULL) {
+        bool inside =
+            (at > text && isalnum((unsigned char)at[-1])) || isalnum((unsigned char)at[len]);
+        if (!inside)
+            memset(at, 'x', len);
+        at += inside ? 1 : len;
+    }
+}
+
+// The name in full and, as syslog has it, its first part.
+static void blot_out_name(char *text, const char *name)
+{
+    char first[256];
+    blot_out(text, name);
+    (void)snprintf(first, sizeof first, "%.*s", (int)strcspn(name, "."), name);
+    blot_out(text, first);
+}
+
 // The text with this machine's own addresses and name blotted out, where that is asked for.
 static char *mask(const struct lh_abuse *abuse, const char *text, size_t len)
 {
@@ -38,15 +63,13 @@ static char *mask(const struct lh_abuse *abuse, const char *text, size_t len)
     if (masked == NULL)
         return NULL;
     memcpy(masked, text, len);
-    for (size_t i = 0; abuse->args->mask && i <= abuse->args->guards.count; i++) {
-        bool name = i == abuse->args->guards.count;
-        const struct lh_guard_row *row = &abuse->args->guards.rows[name ? 0 : i];
-        if (!name && strcmp(row->reason, "this machine's own address") != 0)
-            continue;
-        const char *what = name ? abuse->attacks->host : lh_watch_addr_format(&row->addr, own);
-        for (char *at = masked; *what != '\0' && (at = strstr(at, what)) != NULL;)
-            memset(at, 'x', strlen(what));
+    for (size_t i = 0; abuse->args->mask && i < abuse->args->guards.count; i++) {
+        const struct lh_guard_row *row = &abuse->args->guards.rows[i];
+        if (strcmp(row->reason, "this machine's own address") == 0)
+            blot_out(masked, lh_watch_addr_format(&row->addr, own));
     }
+    if (abuse->args->mask)
+        blot_out_name(masked, abuse->attacks->own_host);
     return masked;
 }
 
@@ -99,10 +122,9 @@ void lh_abuse_mail(const struct lh_abuse *abuse, FILE *out)
                   "  Login attempts     %" PRIu32 " in %" PRIu32 " connections\n"
                   "  User names tried   %" PRIu32 "\n"
                   "  What it is         %s\n\n",
-                  abuse->args->mask ? "(withheld)" : abuse->attacks->host, abuse->attacks->port,
-                  lh_civil_format(v->first, first), lh_civil_format(v->last, last), v->tries,
-                  s->counts[LH_COUNT_CONNECTIONS], v->users,
-                  lh_verdict_kinds(v, kinds, sizeof kinds));
+                  abuse->attacks->host, abuse->attacks->port, lh_civil_format(v->first, first),
+                  lh_civil_format(v->last, last), v->tries, s->counts[LH_COUNT_CONNECTIONS],
+                  v->users, lh_verdict_kinds(v, kinds, sizeof kinds));
     (void)fprintf(
         out,
         "From the server's log (its clock may be in local time; the times above are UTC):\n\n%s\n",

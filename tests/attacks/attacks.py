@@ -212,6 +212,17 @@ def test_an_abuse_report_has_what_desks_ask_for(folder):
     lhctl("--abuse", ATTACKER, "--from", "noc@example.org", "-", data=b"x", status=70)
 
 
+def test_a_masked_report_does_not_name_this_machine(folder):
+    import socket
+    name = socket.gethostname()
+    short = name.split(".")[0]
+    log = [line.replace(" ftp1 ", " %s " % short).replace("root", "x%sx" % short) for line in failures(8)]
+    path = write(folder, "log", log)
+    for words in (["--abuse", ATTACKER, "--from", "a@example.org"], ["--json"], ["--html"], ["--block", "nft"]):
+        assert not re.search(r"(?<![a-zA-Z0-9])%s(?![a-zA-Z0-9])" % short, lhctl("--mask", *words, path)), words
+    assert "x%sx from %s " % (short, ATTACKER) in lhctl("--mask", "--abuse", ATTACKER, "--from", "a@example.org", path)
+
+
 def test_evidence_is_a_new_directory_whose_sums_are_right(folder):
     path = write(folder, "log", failures(8))
     bundle = os.path.join(folder, "evidence")
