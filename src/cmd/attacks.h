@@ -38,6 +38,8 @@ void lh_attacks_html(const struct lh_attacks *attacks,
                      FILE *out); // one page, nothing from elsewhere
 
 // --- Pieces that outputs share ---
+// The word that goes with `number`: "1 try", "2 tries".
+const char *lh_plural(uint64_t number, const char *one, const char *more);
 #define LH_VERDICT_SUBJECT 80
 // "203.0.113.7", "203.0.113.0/24" or the user's name, escaped.
 char *lh_verdict_subject(const struct lh_verdict *verdict, char out[LH_VERDICT_SUBJECT]);

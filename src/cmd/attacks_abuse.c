@@ -119,12 +119,13 @@ void lh_abuse_mail(const struct lh_abuse *abuse, FILE *out)
                   "  Destination        %s, TCP port %u (SSH)\n"
                   "  First seen         %s (UTC)\n"
                   "  Last seen          %s (UTC)\n"
-                  "  Login attempts     %" PRIu32 " in %" PRIu32 " connections\n"
+                  "  Login attempts     %" PRIu32 " in %" PRIu32 " %s\n"
                   "  User names tried   %" PRIu32 "\n"
                   "  What it is         %s\n\n",
                   abuse->attacks->host, abuse->attacks->port, lh_civil_format(v->first, first),
                   lh_civil_format(v->last, last), v->tries, s->counts[LH_COUNT_CONNECTIONS],
-                  v->users, lh_verdict_kinds(v, kinds, sizeof kinds));
+                  lh_plural(s->counts[LH_COUNT_CONNECTIONS], "connection", "connections"), v->users,
+                  lh_verdict_kinds(v, kinds, sizeof kinds));
     (void)fprintf(
         out,
         "From the server's log (its clock may be in local time; the times above are UTC):\n\n%s\n",
@@ -210,10 +211,10 @@ lh_err lh_abuse_xarf(const struct lh_abuse *abuse, FILE *out)
         abuse->attacks->port, lh_civil_format(v->first, time));
     (void)fprintf(out, "  \"last_seen\": \"%s\",\n  \"confidence\": 0.%02u,\n",
                   lh_civil_format(v->last, time), v->confidence);
-    (void)fprintf(out,
-                  "  \"description\": \"%" PRIu32 " SSH login attempts with %" PRIu32
-                  " user names (%s)\",\n",
-                  v->tries, v->users, lh_attack_name(v->kind));
+    (void)fprintf(
+        out, "  \"description\": \"%" PRIu32 " SSH login %s with %" PRIu32 " user %s (%s)\",\n",
+        v->tries, lh_plural(v->tries, "attempt", "attempts"), v->users,
+        lh_plural(v->users, "name", "names"), lh_attack_name(v->kind));
     lh_err err = json_evidence(lines, out);
     (void)fprintf(out, "  \"tags\": [\"service:ssh\", \"attack:%s\"]\n}\n",
                   lh_attack_name(v->kind));

@@ -45,10 +45,11 @@ static bool no_passwords(const struct lh_attacks *a, struct lh_advice *out)
     if (passwords(a) == 0 || a->judgement->sources == 0)
         return false;
     (void)snprintf(out->why, sizeof out->why,
-                   "%" PRIu64 " passwords were tried. Keys cannot be guessed. %" PRIu64
-                   " logins by password "
-                   "would need a key first.",
-                   passwords(a), a->watch->totals.password_successes);
+                   "%" PRIu64 " %s tried. Keys cannot be guessed. %" PRIu64
+                   " %s by password would need a key first.",
+                   passwords(a), lh_plural(passwords(a), "password was", "passwords were"),
+                   a->watch->totals.password_successes,
+                   lh_plural(a->watch->totals.password_successes, "login", "logins"));
     return true;
 }
 
@@ -56,8 +57,9 @@ static bool no_root(const struct lh_attacks *a, struct lh_advice *out)
 {
     if (a->watch->totals.root_tries == 0 || a->judgement->sources == 0)
         return false;
-    (void)snprintf(out->why, sizeof out->why, "%" PRIu64 " connections tried to log in as root.",
-                   a->watch->totals.root_tries);
+    (void)snprintf(out->why, sizeof out->why, "%" PRIu64 " %s tried to log in as root.",
+                   a->watch->totals.root_tries,
+                   lh_plural(a->watch->totals.root_tries, "connection", "connections"));
     return true;
 }
 
@@ -80,9 +82,10 @@ static bool max_auth_tries(const struct lh_attacks *a, struct lh_advice *out)
     (void)snprintf(
         out->why, sizeof out->why,
         "%" PRIu64
-        " lines tell of connections that used up all their tries. Those with more than three keys "
-        "in their agent then need IdentitiesOnly.",
-        seen(a, LH_WATCH_MAX_TRIES));
+        " %s all tries. Those with more than three keys in their agent then need IdentitiesOnly.",
+        seen(a, LH_WATCH_MAX_TRIES),
+        lh_plural(seen(a, LH_WATCH_MAX_TRIES), "line tells of a connection that used up",
+                  "lines tell of connections that used up"));
     return true;
 }
 
@@ -99,8 +102,8 @@ static bool grace_time(const struct lh_attacks *a, struct lh_advice *out)
     if (held == 0)
         return false;
     (void)snprintf(out->why, sizeof out->why,
-                   "%" PRIu64 " connections were held open without a login until time ran out.",
-                   held);
+                   "%" PRIu64 " %s held open without a login until time ran out.", held,
+                   lh_plural(held, "connection was", "connections were"));
     return true;
 }
 
@@ -108,10 +111,11 @@ static bool per_source_startups(const struct lh_attacks *a, struct lh_advice *ou
 {
     if (with_kind(a, LH_ATTACK_FLOOD) == 0)
         return false;
-    (void)snprintf(out->why, sizeof out->why,
-                   "%zu sources opened connections in masses; a bound for each source leaves room "
-                   "for the others.",
-                   with_kind(a, LH_ATTACK_FLOOD));
+    (void)snprintf(
+        out->why, sizeof out->why,
+        "%zu %s opened connections in masses; a bound for each source leaves room for the others.",
+        with_kind(a, LH_ATTACK_FLOOD),
+        lh_plural(with_kind(a, LH_ATTACK_FLOOD), "source", "sources"));
     return true;
 }
 
@@ -134,11 +138,11 @@ static bool penalty_exempt(const struct lh_attacks *a, struct lh_advice *out)
         const struct lh_source *s = a->judgement->harmless[i].source;
         if (s->counts[LH_COUNT_PENALTY_DROPS] == 0)
             continue;
-        (void)snprintf(out->why, sizeof out->why,
-                       "%s looks harmless (%s), and was shut out %" PRIu32 " times.",
-                       lh_watch_addr_format(&s->addr, text),
-                       lh_harmless_name(a->judgement->harmless[i].kind),
-                       s->counts[LH_COUNT_PENALTY_DROPS]);
+        (void)snprintf(
+            out->why, sizeof out->why, "%s looks harmless (%s), and was shut out %" PRIu32 " %s.",
+            lh_watch_addr_format(&s->addr, text), lh_harmless_name(a->judgement->harmless[i].kind),
+            s->counts[LH_COUNT_PENALTY_DROPS],
+            lh_plural(s->counts[LH_COUNT_PENALTY_DROPS], "time", "times"));
         return true;
     }
     return false;
@@ -150,11 +154,11 @@ static bool max_startups(const struct lh_attacks *a, struct lh_advice *out)
         const struct lh_source *s = a->judgement->harmless[i].source;
         if (s->counts[LH_COUNT_DROPS] == 0)
             continue;
-        (void)snprintf(
-            out->why, sizeof out->why,
-            "%" PRIu32
-            " connections of users who do log in were dropped: many sessions begin at a time here.",
-            s->counts[LH_COUNT_DROPS]);
+        (void)snprintf(out->why, sizeof out->why,
+                       "%" PRIu32
+                       " %s dropped, of users who do log in: many sessions begin at a time here.",
+                       s->counts[LH_COUNT_DROPS],
+                       lh_plural(s->counts[LH_COUNT_DROPS], "connection was", "connections were"));
         return true;
     }
     return false;

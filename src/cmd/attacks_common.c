@@ -5,6 +5,11 @@
 #include "base/text.h"
 #include "cmd/attacks.h"
 
+const char *lh_plural(uint64_t number, const char *one, const char *more)
+{
+    return number == 1 ? one : more;
+}
+
 char *lh_verdict_subject(const struct lh_verdict *v, char out[LH_VERDICT_SUBJECT])
 {
     if (v->source != NULL)

@@ -150,8 +150,8 @@ static void explain(const struct lh_attacks *a,
                       " open all the time without a login in the log: slow, or logged in earlier\n",
                       p->staying - known);
     if (v != NULL)
-        (void)fprintf(out, "         in the log: %s, %" PRIu32 " tries\n", lh_attack_name(v->kind),
-                      v->tries);
+        (void)fprintf(out, "         in the log: %s, %" PRIu32 " %s\n", lh_attack_name(v->kind),
+                      v->tries, lh_plural(v->tries, "try", "tries"));
     else if (known > 0)
         (void)fprintf(out, "         in the log: %" PRIu32 " logged in\n", known);
 }
@@ -162,8 +162,8 @@ void lh_connections_text(const struct lh_attacks *a, const struct lh_connections
     struct top top;
 
     find_top(c, &top);
-    (void)fprintf(out, "Connections now: %zu of %zu peers, two looks %" PRIu64 " s apart\n\n",
-                  c->second.count, top.all, c->seconds);
+    (void)fprintf(out, "Connections now: %zu of %zu %s, two looks %" PRIu64 " s apart\n\n",
+                  c->second.count, top.all, lh_plural(top.all, "peer", "peers"), c->seconds);
     if (top.all > 0)
         (void)fprintf(
             out, "  Total  Peer                                 Open  Half  Wait  Other  New/s\n");
@@ -181,7 +181,8 @@ void lh_connections_text(const struct lh_attacks *a, const struct lh_connections
         explain(a, c, p, out);
     }
     if (top.all > top.count)
-        (void)fprintf(out, "         and %zu more peers\n", top.all - top.count);
+        (void)fprintf(out, "         and %zu more %s\n", top.all - top.count,
+                      lh_plural(top.all - top.count, "peer", "peers"));
     (void)fputs(
         "\nA state alone accuses nobody: monitors, offices behind one address and parallel\n"
         "transfers look like this too.\n\n",

@@ -51,6 +51,9 @@ static lh_err feed_line(void *context, struct lh_span line, uint64_t number)
 
 static void tell(const struct following *f, const struct lh_verdict *v)
 {
+    static const char *const words[] = {[LH_SEVERITY_LOOK] = "look",
+                                        [LH_SEVERITY_ATTACK] = "attack",
+                                        [LH_SEVERITY_ALARM] = "ALARM"};
     char subject[LH_VERDICT_SUBJECT];
     char kinds[128];
     char when[LH_CIVIL_TEXT];
@@ -60,10 +63,11 @@ static void tell(const struct following *f, const struct lh_verdict *v)
         lh_verdict_json(&f->attacks, v, stdout);
         return;
     }
-    (void)printf(
-        "%s %s %s: %s, %" PRIu32 " tries, %" PRIu32 " users, %u %%", lh_civil_format(v->last, when),
-        v->severity == LH_SEVERITY_ALARM ? "ALARM" : "attack", lh_verdict_subject(v, subject),
-        lh_verdict_kinds(v, kinds, sizeof kinds), v->tries, v->users, v->confidence);
+    (void)printf("%s %s %s: %s, %" PRIu32 " %s, %" PRIu32 " %s, %u %%",
+                 lh_civil_format(v->last, when), words[v->severity], lh_verdict_subject(v, subject),
+                 lh_verdict_kinds(v, kinds, sizeof kinds), v->tries,
+                 lh_plural(v->tries, "try", "tries"), v->users,
+                 lh_plural(v->users, "user", "users"), v->confidence);
     if (v->source->breach.time != 0)
         (void)printf(
             ", logged in as \"%s\"",

@@ -167,15 +167,17 @@ static void html_alarms(const struct lh_attacks *a, FILE *out)
         (void)fprintf(out, "<div class=\"alarm\"><b>Alarm:</b> <code>%s</code> ",
                       lh_verdict_subject(v, text));
         if (breach->time == 0) {
-            (void)fprintf(out, "made a process of sshd's crash, %" PRIu32 " times.</div>\n",
-                          v->source->counts[LH_COUNT_CRASHES]);
+            (void)fprintf(out, "made a process of sshd's crash, %" PRIu32 " %s.</div>\n",
+                          v->source->counts[LH_COUNT_CRASHES],
+                          lh_plural(v->source->counts[LH_COUNT_CRASHES], "time", "times"));
             continue;
         }
         (void)fputs("logged in as <code>", out);
         html_text(breach->user, out);
         (void)fprintf(out, "</code> at %s UTC by %s", short_time(breach->time, text),
                       lh_watch_method_name(breach->method));
-        (void)fprintf(out, ", after %" PRIu32 " failures", breach->tries);
+        (void)fprintf(out, ", after %" PRIu32 " %s", breach->tries,
+                      lh_plural(breach->tries, "failure", "failures"));
         if (breach->others > 0)
             (void)fprintf(out, "; %" PRIu32 " addresses had tried this user before",
                           breach->others);

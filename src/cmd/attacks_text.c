@@ -235,22 +235,25 @@ static void print_alarm(const struct lh_attacks *a, const struct lh_verdict *v, 
 
     lh_verdict_subject(v, subject);
     if (breach->time == 0) {
-        (void)fprintf(out, "ALARM  %s made a process of sshd's crash, %" PRIu32 " times.\n\n",
-                      subject, v->source->counts[LH_COUNT_CRASHES]);
+        uint32_t crashes = v->source->counts[LH_COUNT_CRASHES];
+        (void)fprintf(out, "ALARM  %s made a process of sshd's crash, %" PRIu32 " %s.\n\n", subject,
+                      crashes, lh_plural(crashes, "time", "times"));
         return;
     }
     lh_escape(breach->user, strlen(breach->user), user, sizeof user);
     (void)fprintf(out, "ALARM  %s logged in as \"%s\"\n", subject, user);
-    (void)fprintf(out, "       at %s UTC by %s, after %" PRIu32 " failures%s.\n",
+    (void)fprintf(out, "       at %s UTC by %s, after %" PRIu32 " %s%s.\n",
                   time_text(breach->time, when), lh_watch_method_name(breach->method),
-                  breach->tries, breach->others > 0 ? " of its own" : "");
+                  breach->tries, lh_plural(breach->tries, "failure", "failures"),
+                  breach->others > 0 ? " of its own" : "");
     if (breach->others > 0)
         (void)fprintf(out, "       %" PRIu32 " addresses had tried this user before.\n",
                       breach->others);
-    (void)fprintf(out, "       See %s. Ask the user; until then end the sessions\n",
-                  lh_attacks_place(a, &breach->place, false, place));
     (void)fprintf(out,
-                  "       (loginctl terminate-user) and lock the account (usermod -L -e 1).\n\n");
+                  "       See %s.\n"
+                  "       Ask the user; until then end the sessions (loginctl terminate-user)\n"
+                  "       and lock the account (usermod -L -e 1).\n\n",
+                  lh_attacks_place(a, &breach->place, false, place));
 }
 
 static void print_group(const struct lh_attacks *a, const struct lh_verdict *v, FILE *out)
@@ -307,10 +310,14 @@ static void print_harmless(const struct lh_attacks *a, FILE *out)
     }
     for (size_t i = 0; a->harmless && i < j->harmless_count; i++) {
         const struct lh_source *s = j->harmless[i].source;
-        (void)fprintf(
-            out, "%*s%-14s %s: %" PRIu32 " connections, %" PRIu32 " tries, %" PRIu32 " logins\n",
-            INDENT, "", lh_harmless_name(j->harmless[i].kind), lh_watch_addr_format(&s->addr, text),
-            s->counts[LH_COUNT_CONNECTIONS], lh_source_tries(s), s->counts[LH_COUNT_SUCCESSES]);
+        uint32_t connections = s->counts[LH_COUNT_CONNECTIONS];
+        uint32_t logins = s->counts[LH_COUNT_SUCCESSES];
+        (void)fprintf(out, "%*s%-14s %s: %" PRIu32 " %s, %" PRIu32 " %s, %" PRIu32 " %s\n", INDENT,
+                      "", lh_harmless_name(j->harmless[i].kind),
+                      lh_watch_addr_format(&s->addr, text), connections,
+                      lh_plural(connections, "connection", "connections"), lh_source_tries(s),
+                      lh_plural(lh_source_tries(s), "try", "tries"), logins,
+                      lh_plural(logins, "login", "logins"));
     }
     if (j->harmless_count > 0)
         (void)fputc('\n', out);
@@ -365,21 +372,24 @@ static void print_head(const struct lh_attacks *a, FILE *out)
     }
     (void)fprintf(out, ", %s to %s UTC (%s)\n", time_text(t->first, first),
                   time_text(t->last, last), span_text(t->last - t->first, span, sizeof span));
-    (void)fprintf(out,
-                  "%" PRIu64 " lines, %" PRIu64 " of sshd's: %" PRIu64 " tries, %" PRIu64
-                  " logins, %zu sources attack.\n",
-                  t->lines, t->messages, t->half_tries / 2, t->successes, j->sources);
+    (void)fprintf(
+        out, "%" PRIu64 " %s, %" PRIu64 " of sshd's: %" PRIu64 " %s, %" PRIu64 " %s, %zu %s.\n",
+        t->lines, lh_plural(t->lines, "line", "lines"), t->messages, t->half_tries / 2,
+        lh_plural(t->half_tries / 2, "try", "tries"), t->successes,
+        lh_plural(t->successes, "login", "logins"), j->sources,
+        lh_plural(j->sources, "source attacks", "sources attack"));
     if (t->ambiguous > 0)
-        (void)fprintf(out,
-                      "%" PRIu64 " lines can be read in two ways and are counted for nobody.\n",
-                      t->ambiguous);
+        (void)fprintf(out, "%" PRIu64 " %s for nobody.\n", t->ambiguous,
+                      lh_plural(t->ambiguous, "line can be read in two ways and is counted",
+                                "lines can be read in two ways and are counted"));
     if (t->throttled > 0)
-        (void)fprintf(out,
-                      "%" PRIu64 " more connections were dropped; the log does not say whose.\n",
-                      t->throttled);
-    if (a->watch->sources.forgotten > 0)
-        (void)fprintf(out, "%" PRIu64 " sources with few tries were forgotten to save memory.\n",
-                      a->watch->sources.forgotten);
+        (void)fprintf(out, "%" PRIu64 " more %s dropped; the log does not say whose.\n",
+                      t->throttled, lh_plural(t->throttled, "connection was", "connections were"));
+    uint64_t forgotten = a->watch->sources.forgotten;
+    if (forgotten > 0)
+        (void)fprintf(
+            out, "%" PRIu64 " %s forgotten to save memory.\n", forgotten,
+            lh_plural(forgotten, "source with few tries was", "sources with few tries were"));
     (void)fputc('\n', out);
 }
 

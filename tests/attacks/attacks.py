@@ -191,6 +191,17 @@ def test_the_report_is_80_columns_wide(folder):
     assert lhctl("--ascii", path).isascii()
 
 
+def test_one_is_no_plural(folder):
+    log = ["2026-05-20T04:00:00Z ftp1 sshd[5]: Failed password for root from %s port 9 ssh2" % INNOCENT,
+           "2026-05-20T04:00:01Z ftp1 sshd[6]: Bad protocol version identification 'x' from %s port 9" % ATTACKER,
+           "2026-05-20T04:00:02Z ftp1 sshd[1]: srclimit_penalise: 198.51.100.9/32: activating ipv4 penalty of 90 seconds for penalty: caused crash"]
+    path = write(folder, "log", log)
+    plurals = r"\b1 (user )?(tries|logins|connections|sources|users|names|lines|times|failures|passwords|attempts)\b"
+    for words in ([], ["--html"], ["--abuse", ATTACKER, "--from", "a@example.org"], ["--abuse", ATTACKER, "--xarf", "--from", "a@example.org"]):
+        text = lhctl("--harmless", *words, path)
+        assert text and not re.search(plurals, text), text
+
+
 def test_the_page_needs_nothing_from_elsewhere(folder):
     page = lhctl("--html", write(folder, "log", failures(8)))
     assert "<svg" in page and ATTACKER in page
@@ -270,7 +281,7 @@ def test_connections_are_told_beside_the_log(folder):
     clients = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
     path = write(folder, "log", failures(8, "127.0.0.1"))
     text = lhctl("--connections", "--interval", "1", "--port", str(port), path)
-    assert "Connections now: 20 of 1 peers" in text and "127.0.0.1" in text, text
+    assert "Connections now: 20 of 1 peer," in text and "127.0.0.1" in text, text
     assert "20 open all the time without a login in the log" in text and "in the log: burst" in text
     assert "accuses nobody" in text
     found = [r for r in rows(lhctl("--json", "--connections", "--interval", "1", "--port", str(port), path)) if r["type"] == "connections"]
