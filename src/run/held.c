@@ -7,9 +7,9 @@
 //   - if one of our threads was running, or ready and waiting for a processor, for most of it (the
 //     kernel counts both, in schedstat; CPU time alone would miss a machine that is busy with
 //     something else), or
-//   - if the machine had no processor time left and we wanted a good part of it: then threads wait
-//     for each other, sender and receiver on one machine too, and none of them seems busy by
-//     itself.
+//   - if the processors that we may use had no time left and we wanted a good part of it: then
+//     threads wait for each other, sender and receiver on one machine too, and none of them seems
+//     busy by itself.
 //
 // A step in which the source ran dry, or the window was shut, was theirs also while the last of it
 // was paced out: the path has carried all that it was given.
@@ -23,6 +23,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -31,12 +32,13 @@
 #include "base/math.h"
 #include "base/text.h"
 
-#define BUSY_PERCENT  85            // of a step, one thread: the processor's
-#define OURS_PERCENT  40            // of a step, all threads, where the machine is full
-#define FULL_PERCENT  90            // of the machine's processors
-#define DRY_PERCENT   5             // of a step
-#define KNOWN_PERCENT 25            // of the time must have a cause for one to be named
-#define KNOWN_MIN     (500 * LH_MS) // in all
+#define BUSY_PERCENT     85            // of a step, one thread: the processor's
+#define OURS_PERCENT     40            // of a step, all threads, where the machine is full
+#define FULL_PERCENT     90            // of the processors that we may use
+#define DRY_PERCENT      5             // of a step
+#define KNOWN_PERCENT    25            // of the time must have a cause for one to be named
+#define MACHINE_TEXT_MAX 16384         // of /proc/stat: a line a processor comes first
+#define KNOWN_MIN        (500 * LH_MS) // in all
 
 // --- Processor time ------------------------------------------------------------------------------
 
@@ -98,23 +100,35 @@ static void read_threads(struct lh_held *held, uint64_t *out_most, uint64_t *out
         (void)closedir(dir);
 }
 
-// Is the machine busy, since the last call?
+// Adds one processor's line of /proc/stat, where it is one of ours: "cpu3 17 0 ...".
+static void add_processor(const char *line, const cpu_set_t *ours, uint64_t *all, uint64_t *idle)
+{
+    unsigned number;
+    unsigned long long ticks[8] = {0};
+    if (sscanf(line, "cpu%u %llu %llu %llu %llu %llu %llu %llu %llu", &number, &ticks[0], &ticks[1],
+               &ticks[2], &ticks[3], &ticks[4], &ticks[5], &ticks[6], &ticks[7]) != 9 ||
+        number >= CPU_SETSIZE || !CPU_ISSET(number, ours))
+        return;
+    for (size_t i = 0; i < sizeof ticks / sizeof *ticks; i++)
+        *all += ticks[i];
+    *idle += ticks[3] + ticks[4]; // idle, and idle while a disk works
+}
+
+// Have the processors that we may run on been busy since the last call?
 static bool read_machine(struct lh_held *held)
 {
-    char text[256];
-    unsigned long long ticks[8] = {0};
-    uint64_t all = 0;
+    char text[MACHINE_TEXT_MAX];
+    uint64_t all = 0, idle = 0;
+    cpu_set_t ours;
     ssize_t len = held->machine_fd < 0 ? -1 : pread(held->machine_fd, text, sizeof text - 1, 0);
-    if (len <= 0)
+    if (len <= 0 || sched_getaffinity(0, sizeof ours, &ours) != 0)
         return false;
     text[len] = '\0';
-    if (sscanf(text, "cpu %llu %llu %llu %llu %llu %llu %llu %llu", &ticks[0], &ticks[1], &ticks[2],
-               &ticks[3], &ticks[4], &ticks[5], &ticks[6], &ticks[7]) != 8)
-        return false;
-    for (size_t i = 0; i < sizeof ticks / sizeof *ticks; i++)
-        all += ticks[i];
-    uint64_t idle = ticks[3] + ticks[4]; // idle, and idle while a disk works
-    uint64_t passed = all - held->machine_all, idled = idle - held->machine_idle;
+    char *rest = text;
+    for (char *line; (line = strsep(&rest, "\n")) != NULL;)
+        add_processor(line, &ours, &all, &idle);
+    uint64_t passed = lh_sub_sat(all, held->machine_all);
+    uint64_t idled = lh_sub_sat(idle, held->machine_idle);
     held->machine_all = all;
     held->machine_idle = idle;
     return passed > 0 && idled <= passed * (100 - FULL_PERCENT) / 100;
