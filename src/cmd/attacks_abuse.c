@@ -90,7 +90,6 @@ static void mail_recipient(const struct lh_abuse *abuse, FILE *out)
         out, "#              https://rdap.org/ip/%s  (entities with the role \"abuse\")\n", text);
     (void)fprintf(out, "#              dig +short TXT %s  (--lookup asks this)\n",
                   lh_contact_name(addr, name));
-    (void)fprintf(out, "# Take these lines out before you send it.\n");
 }
 
 void lh_abuse_mail(const struct lh_abuse *abuse, FILE *out)
@@ -106,6 +105,8 @@ void lh_abuse_mail(const struct lh_abuse *abuse, FILE *out)
     lh_watch_addr_format(&s->addr, addr);
     (void)fprintf(out, "From: %s\n", reporter(abuse));
     mail_recipient(abuse, out);
+    if (abuse->contact == NULL)
+        (void)fprintf(out, "# Take these lines out before you send it.\n");
     (void)fprintf(out, "Subject: SSH login attack from %s\n\n", addr);
     (void)fprintf(out,
                   "Hello,\n\n"
@@ -259,6 +260,9 @@ lh_err lh_attacks_abuse(const struct lh_attacks *attacks,
     lh_err err = lh_attacks_lines(args, attacks->logs, &wanted, 1, info);
     (void)fclose(wanted.out);
     abuse.lines = lines;
+    // X-ARF has no place for its recipient.
+    if (err == 0 && args->xarf)
+        mail_recipient(&abuse, stderr);
     if (err == 0 && args->xarf)
         err = lh_abuse_xarf(&abuse, out);
     else if (err == 0)

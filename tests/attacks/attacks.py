@@ -217,6 +217,8 @@ def test_an_abuse_report_has_what_desks_ask_for(folder):
     report = json.loads(lhctl("--abuse", ATTACKER, "--xarf", "--from", "noc@example.org", path))
     assert report["source_identifier"] == ATTACKER and report["type"] == "login_attack" and report["category"] == "connection"
     assert report["first_seen"] == "2026-05-20T04:00:00Z" and report["reporter"]["domain"] == "example.org"
+    done = subprocess.run([LHCTL, "attacks", "--abuse", ATTACKER, "--xarf", "--from", "noc@example.org", path], capture_output=True, env=ENV, check=False)
+    assert "To: (the abuse contact of %s)" % ATTACKER in done.stderr.decode() and "whois" in done.stderr.decode()
     lhctl("--abuse", "192.0.2.77", "--from", "noc@example.org", path, status=70)
     lhctl("--abuse", ATTACKER, path, status=64)
     lhctl("--abuse", ATTACKER, "--from", "noc@example.org", "-", data=b"x", status=70)
