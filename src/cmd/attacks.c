@@ -162,6 +162,9 @@ static lh_err run_all(struct run *run, struct lh_errinfo *info)
     }
     if (err == 0)
         err = lh_attacks_read(&run->args, &run->logs, run->feed, info);
+    if (err == 0 && run->args.journal && run->watch.totals.lines == 0)
+        (void)fprintf(stderr, "lhctl attacks: the journal shows nothing of sshd's%s\n",
+                      geteuid() == 0 ? "" : " to this user: run it as root");
     if (err == 0)
         err = judge(run, info);
     if (err == 0 && run->args.connections)
