@@ -30,6 +30,11 @@ static void set_bit(uint64_t *bits, size_t words, uint64_t hash)
     bits[bit / 64] |= UINT64_C(1) << (bit % 64);
 }
 
+static uint64_t success_bit(uint64_t user_hash)
+{
+    return UINT64_C(1) << (user_hash >> 40 & 63);
+}
+
 // If k of m bits are set, about m/m + m/(m-1) + ... + m/(m-k+1) different ones set them.
 uint32_t lh_bits_estimate(const uint64_t *bits, size_t words)
 {
@@ -225,6 +230,8 @@ void lh_book_tries(struct lh_watch *watch, const struct lh_booking *booking)
     if (before == 0 && estimate > lh_sketch_noise(&watch->sketch))
         source->missed = (estimate - booking->halves) / 2;
     source->halves_since_success += booking->halves;
+    if (booking->guessed != 0 && (source->success_bits & success_bit(booking->guessed)) == 0)
+        source->strange_halves += booking->halves;
     source->last_try = LH_MAX(source->last_try, booking->time);
     add_recent(source, booking->time, (before % 2 + booking->halves) / 2);
     lh_timeline_add(&source->timeline, booking->time, booking->halves);
@@ -278,7 +285,10 @@ void lh_book_success(struct lh_watch *watch,
     source->halves_since_success = 0;
     source->penalties_since_success = 0;
     source->last_success = LH_MAX(source->last_success, booking->time);
-    source->success_bits |= UINT64_C(1) << (booking->user_hash >> 40 & 63);
+    // Who logs in for the first time made his errors before it.
+    if ((source->success_bits & success_bit(booking->user_hash)) == 0)
+        source->strange_halves = 0;
+    source->success_bits |= success_bit(booking->user_hash);
     raise_weight(&source->slot, 16);
     struct lh_user *user = lh_slots_get(&watch->users, booking->user_hash, booking->time, &is_new);
     if (is_new) {

@@ -193,14 +193,15 @@ add_kind(struct lh_verdict *v, enum lh_attack kind, enum lh_severity severity, u
 // --- Who works here
 // ------------------------------------------------------------------------------------
 
-// Logs in, and what fails beside it is what people and programs do.
+// Logs in, and what fails beside it is what people and programs do. A login as one user is no
+// excuse for guesses at another: somebody with an account here would hide them so.
 static bool works_here(const struct lh_source *s, const struct lh_verdict *v)
 {
     uint32_t logins = s->counts[LH_COUNT_SUCCESSES];
     if (logins == 0 || s->breach.time != 0 || s->counts[LH_COUNT_CRASHES] > 0)
         return false;
     return s->halves_since_success / 2 < 20 && v->users < 10 + 4 * logins &&
-           v->tries < 20 + 4 * logins;
+           v->tries < 20 + 4 * logins && s->strange_halves / 2 < 20 + logins / 4;
 }
 
 static enum lh_harmless name_harmless(const struct lh_source *s, const struct lh_verdict *v)

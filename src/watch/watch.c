@@ -288,6 +288,8 @@ static void book(struct taking *t, struct lh_connection *c, const struct lh_endp
         source->counts[LH_COUNT_ROOT] += strcmp(c->name, "root") == 0;
         t->watch->totals.root_tries += strcmp(c->name, "root") == 0;
     }
+    if (c->invalid || c->pam > 0 || c->failed > c->key_halves)
+        booking.guessed = c->user;
     if (booking.halves > 0 || booking.user.len > 0)
         lh_book_tries(t->watch, &booking);
     source->penalties_since_success += c->waiting[LH_COUNT_PENALTIES];

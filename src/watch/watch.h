@@ -77,6 +77,7 @@ struct lh_source {
     uint32_t missed; // tries before it was listed (an estimate)
     uint32_t halves_since_success;
     uint32_t penalties_since_success; // for failures
+    uint32_t strange_halves;          // guesses at users who never logged in from here
     uint8_t pace;                     // enum lh_watch_pace
     uint8_t names_count;              // of names
     uint8_t recent_at;                // next place in recent

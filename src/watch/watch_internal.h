@@ -33,6 +33,7 @@ struct lh_booking {
     struct lh_place place;
     struct lh_span user; // empty: none, or already counted
     uint64_t user_hash;
+    uint64_t guessed; // hash of the user whose password was guessed; 0: none
     bool invalid;
     uint32_t halves;
 };

@@ -385,6 +385,31 @@ static void those_who_work_here_are_named_and_not_reported(void **state)
     check_uint(w->judgement.count, 0);
 }
 
+static void an_account_hides_no_guesses_at_others(void **state)
+{
+    struct world *w = *state;
+    for (unsigned i = 0; i < 100; i++) {
+        for (unsigned k = 0; k < 4; k++) {
+            say(w, 60 * i + k, 10 * i + k,
+                "Failed password for root from 198.51.100.1 port 9 ssh2");
+            say(w, 60 * i + k, 2000 + 10 * i + k,
+                "Failed publickey for backup from 198.51.100.3 port 9 ssh2");
+        }
+        say(w, 60 * i + 9, 10 * i + 9, "Accepted password for guest from 198.51.100.1 port 9 ssh2");
+        say(w, 60 * i + 9, 2000 + 10 * i + 9,
+            "Accepted publickey for bob from 198.51.100.3 port 9 ssh2");
+        // Who mistypes his password four times is still at work.
+        for (unsigned k = 0; k < 4; k++)
+            say(w, 60 * i + k, 4000 + 10 * i + k,
+                "Failed password for bob from 198.51.100.2 port 9 ssh2");
+        say(w, 60 * i + 9, 4000 + 10 * i + 9,
+            "Accepted password for bob from 198.51.100.2 port 9 ssh2");
+    }
+    assert_non_null(verdict(w, "198.51.100.1"));
+    assert_null(verdict(w, "198.51.100.2"));
+    assert_null(verdict(w, "198.51.100.3"));
+}
+
 static void who_never_finishes_a_login_is_seen_at_verbose(void **state)
 {
     struct world *w = *state;
@@ -441,6 +466,7 @@ int main(void)
         TEST(only_attacks_of_unguarded_sources_are_blocked),
         TEST(a_botnet_that_gets_in_is_an_alarm),
         TEST(those_who_work_here_are_named_and_not_reported),
+        TEST(an_account_hides_no_guesses_at_others),
         TEST(who_never_finishes_a_login_is_seen_at_verbose),
         TEST(a_million_sources_hide_nobody),
     };
