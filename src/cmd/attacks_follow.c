@@ -2,9 +2,10 @@
 //
 // How it works. Lines come from a file that is followed, or from journalctl --follow. After new
 // lines, but at most once in args->interval seconds, everything is judged and what is new is told:
-// a source's kinds that were not told before. Then the state is written together with the place up
-// to which it holds, so that after kill -9 the next run reads on from exactly there: no line is
-// counted twice, none is lost. What was told is part of the state.
+// a source's kinds that were not told before. The state is written together with the place up to
+// which it holds, so that after kill -9 the next run reads on from exactly there: no line is
+// counted twice, none is lost. What was told is part of the state, which is therefore written at
+// once when something was; else once a minute and at the end, since it may be tens of megabytes.
 #include "cmd/attacks_follow.h"
 
 #include <errno.h>
@@ -20,6 +21,9 @@
 #include "sys/clock.h"
 #include "watchio/follow.h"
 #include "watchio/journalctl.h"
+#include "watchio/statefile.h"
+
+#define SAVE_EVERY (60 * LH_SECOND)
 
 static volatile sig_atomic_t stop_asked;
 
@@ -35,7 +39,9 @@ struct following {
     struct lh_feed *feed;
     struct lh_progress progress;
     bool changed;     // since the last judgement
+    bool unsaved;     // something is known that the state's file does not say
     lh_ns next_judge; // not before
+    lh_ns next_save;  // at the latest
     struct lh_errinfo *info;
 };
 
@@ -45,7 +51,7 @@ static lh_err feed_line(void *context, struct lh_span line, uint64_t number)
     (void)lh_feed_line(f->feed, line, number);
     if (line.len > 0 && line.at[0] == '{' && f->feed->entry.cursor[0] != '\0')
         memcpy(f->progress.cursor, f->feed->entry.cursor, sizeof f->progress.cursor);
-    f->changed = true;
+    f->changed = f->unsaved = true;
     return 0;
 }
 
@@ -76,8 +82,10 @@ static void tell(const struct following *f, const struct lh_verdict *v)
                  lh_verdict_guard(v) != NULL ? lh_verdict_guard(v) : "");
 }
 
-static void tell_news(struct following *f, struct lh_judgement *judgement)
+// Returns whether there was anything.
+static bool tell_news(struct following *f, struct lh_judgement *judgement)
 {
+    bool any = false;
     for (size_t i = 0; i < judgement->count; i++) {
         struct lh_verdict *v = &judgement->verdicts[i];
         struct lh_source *source =
@@ -91,58 +99,50 @@ static void tell_news(struct following *f, struct lh_judgement *judgement)
         }
         tell(f, v);
         source->told |= v->kinds;
+        any = true;
     }
     (void)fflush(stdout);
+    return any;
 }
 
 static lh_err save(struct following *f)
 {
-    uint8_t *data;
-    size_t len;
-    if (f->args->state == NULL)
+    if (f->args->state == NULL || !f->unsaved)
         return 0;
-    lh_err err = lh_state_pack(f->feed->watch, &f->progress, &data, &len);
-    if (err != 0)
-        return lh_fail(f->info, err, 0, "out of memory");
-    err = lh_statefile_write(f->args->state, data, len, f->info);
-    free(data);
-    return err;
+    f->unsaved = false;
+    f->next_save = lh_clock_now() + SAVE_EVERY;
+    return lh_statefile_write(f->args->state, f->feed->watch, &f->progress, f->info);
 }
 
-// Judges, tells and saves, where there is something new and it is time.
+// Judges and tells, where there is something new and it is time; saves what was told, and in its
+// time what else is known. With `now` all of it is due.
 static lh_err settle(struct following *f, bool now)
 {
     struct lh_judgement judgement;
-    if (!f->changed || (!now && lh_clock_now() < f->next_judge))
-        return 0;
-    lh_err err = lh_judge(f->feed->watch, &judgement);
-    if (err != 0)
-        return lh_fail(f->info, err, 0, "out of memory");
-    tell_news(f, &judgement);
-    lh_judgement_fini(&judgement);
-    f->changed = false;
-    f->next_judge = lh_clock_now() + f->args->interval * LH_SECOND;
-    return save(f);
+    bool any = false;
+    if (f->changed && (now || lh_clock_now() >= f->next_judge)) {
+        lh_err err = lh_judge(f->feed->watch, &judgement);
+        if (err != 0)
+            return lh_fail(f->info, err, 0, "out of memory");
+        any = tell_news(f, &judgement);
+        lh_judgement_fini(&judgement);
+        f->changed = false;
+        f->next_judge = lh_clock_now() + f->args->interval * LH_SECOND;
+    }
+    return any || now || lh_clock_now() >= f->next_save ? save(f) : 0;
 }
 
 static lh_err load(struct following *f)
 {
-    uint8_t *data;
-    size_t len;
+    struct lh_errinfo why = {0};
     if (f->args->state == NULL)
         return 0;
-    lh_err err = lh_statefile_read(f->args->state, &data, &len, f->info);
-    if (err == LH_NONE)
-        return 0;
-    if (err != 0)
-        return err;
-    err = lh_state_unpack(f->feed->watch, &f->progress, data, len);
-    free(data);
-    if (err != 0) {
-        memset(&f->progress, 0, sizeof f->progress);
+    lh_err err = lh_statefile_read(f->args->state, f->feed->watch, &f->progress, &why);
+    if (err < 0)
+        return lh_fail(f->info, err, 0, "%s", why.text);
+    if (why.code != 0)
         (void)fprintf(stderr, "lhctl attacks: the state of another version, or a damaged one, is "
                               "not used: beginning anew\n");
-    }
     return 0;
 }
 
@@ -226,6 +226,7 @@ lh_err lh_attacks_follow(const struct lh_attacks_args *args,
     lh_feed_begin(feed, &zone, args->journal ? (uint32_t)logs->count : 0);
     feed->by_time = args->journal;
     lh_err err = load(&f);
+    f.next_save = lh_clock_now() + SAVE_EVERY;
     if (err != 0)
         return err;
     return args->journal ? follow_journal(&f) : follow_file(&f, logs->items[0].path);

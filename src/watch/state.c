@@ -2,11 +2,10 @@
 //
 // How it works. A head (magic, version, sizes of all structs, seed, progress, totals), then for
 // each table the number of its used places and for each of them its index and the entry. The last
-// eight bytes are a hash of all before. The sketch is left out: it holds estimates of what is not
-// listed, and begins anew.
+// eight bytes are a hash of all before, each piece hashed under the hash of those before it:
+// entries go from the tables to the caller and back one by one, and no second copy of them is ever
+// made. The sketch is left out: it holds estimates of what is not listed, and begins anew.
 #include "watch/state.h"
-
-#include <stdlib.h>
 
 #include "base/assert.h"
 #include "base/bytes.h"
@@ -14,8 +13,9 @@
 #include "watch/watch_internal.h"
 
 #define MAGIC   UINT64_C(0x314b434154544148) // "LHATTCK1"
-#define VERSION 1
+#define VERSION 2
 #define SEED    UINT64_C(0x5354415445)
+#define HEAD    (8 + 4 * 6 + 8)
 
 struct table {
     struct lh_slots *slots;
@@ -77,88 +77,115 @@ static size_t used_of(const struct lh_slots *slots)
     return used;
 }
 
-static void
-write_head(struct lh_writer *out, const struct lh_watch *watch, const struct lh_progress *progress)
+// The bytes on their way, with the hash of those that passed.
+struct packing {
+    const struct lh_state_sink *sink;
+    uint64_t hash;
+    lh_err err; // the first
+};
+struct unpacking {
+    const struct lh_state_source *source;
+    uint64_t hash;
+    bool bad; // they ended too early
+};
+
+static void put(struct packing *out, const void *data, size_t len)
 {
-    lh_write_le(out, MAGIC, 8);
-    lh_write_u32(out, VERSION);
-    lh_write_u32(out, sizeof(struct lh_source));
-    lh_write_u32(out, sizeof(struct lh_network));
-    lh_write_u32(out, sizeof(struct lh_user));
-    lh_write_u32(out, sizeof(struct lh_connection));
-    lh_write_u32(out, sizeof(struct lh_watch_totals));
-    lh_write_le(out, watch->seed, 8);
-    lh_write_bytes(out, progress, sizeof *progress);
-    lh_write_bytes(out, &watch->totals, sizeof watch->totals);
+    out->hash = lh_watch_hash(data, len, out->hash);
+    if (out->err == 0)
+        out->err = out->sink->put(out->sink->context, data, len);
 }
 
-static bool
-read_head(struct lh_reader *in, struct lh_watch *watch, struct lh_progress *out_progress)
+static void get(struct unpacking *in, void *out, size_t len)
 {
-    bool same = lh_read_le(in, 8) == MAGIC && lh_read_u32(in) == VERSION;
-    same = same && lh_read_u32(in) == sizeof(struct lh_source);
-    same = same && lh_read_u32(in) == sizeof(struct lh_network);
-    same = same && lh_read_u32(in) == sizeof(struct lh_user);
-    same = same && lh_read_u32(in) == sizeof(struct lh_connection);
-    same = same && lh_read_u32(in) == sizeof(struct lh_watch_totals);
-    if (!same)
+    in->bad = in->bad || in->source->get(in->source->context, out, len) != len;
+    if (in->bad)
+        memset(out, 0, len);
+    in->hash = lh_watch_hash(out, len, in->hash);
+}
+
+static void put_le(struct packing *out, uint64_t value, size_t width)
+{
+    uint8_t bytes[8];
+    struct lh_writer writer = lh_writer_of(bytes, sizeof bytes);
+    lh_write_le(&writer, value, width);
+    put(out, bytes, width);
+}
+
+static uint64_t get_le(struct unpacking *in, size_t width)
+{
+    uint8_t bytes[8];
+    get(in, bytes, width);
+    struct lh_reader reader = lh_reader_of(bytes, width);
+    return lh_read_le(&reader, width);
+}
+
+// What tells this version's states of this machine from all others.
+static void make_head(uint8_t out[HEAD], uint64_t seed)
+{
+    struct lh_writer writer = lh_writer_of(out, HEAD);
+    lh_write_le(&writer, MAGIC, 8);
+    lh_write_u32(&writer, VERSION);
+    lh_write_u32(&writer, sizeof(struct lh_source));
+    lh_write_u32(&writer, sizeof(struct lh_network));
+    lh_write_u32(&writer, sizeof(struct lh_user));
+    lh_write_u32(&writer, sizeof(struct lh_connection));
+    lh_write_u32(&writer, sizeof(struct lh_watch_totals));
+    lh_write_le(&writer, seed, 8);
+    LH_ASSERT(!writer.bad && lh_writer_left(&writer) == 0);
+}
+
+static bool read_head(struct unpacking *in, struct lh_watch *watch)
+{
+    uint8_t head[HEAD];
+    uint8_t ours[HEAD];
+    get(in, head, sizeof head);
+    make_head(ours, 0);
+    if (in->bad || memcmp(head, ours, HEAD - 8) != 0)
         return false;
-    watch->seed = lh_read_le(in, 8);
-    const uint8_t *progress = lh_read_bytes(in, sizeof *out_progress);
-    const uint8_t *totals = lh_read_bytes(in, sizeof watch->totals);
-    if (progress == NULL || totals == NULL)
-        return false;
-    memcpy(out_progress, progress, sizeof *out_progress);
-    memcpy(&watch->totals, totals, sizeof watch->totals);
+    watch->seed = lh_le64_load(head + HEAD - 8);
     return true;
 }
 
 lh_err lh_state_pack(const struct lh_watch *watch,
                      const struct lh_progress *progress,
-                     uint8_t **out_data,
-                     size_t *out_len)
+                     const struct lh_state_sink *sink)
 {
     struct table tables[4];
-    size_t room = 8 + 4 * 6 + 8 + sizeof *progress + sizeof watch->totals + 8;
+    uint8_t head[HEAD];
     struct lh_watch view = *watch; // the tables' owners stay where they are
+    struct packing out = {.sink = sink, .hash = SEED};
 
     tables_of(&view, tables);
-    for (size_t i = 0; i < LH_ARRAY_LEN(tables); i++)
-        room += 4 + used_of(tables[i].slots) * (4 + tables[i].slots->entry_size);
-    uint8_t *data = malloc(room);
-    if (data == NULL)
-        return LH_E_NOMEM;
-    struct lh_writer out = lh_writer_of(data, room);
-    write_head(&out, watch, progress);
-    for (size_t i = 0; i < LH_ARRAY_LEN(tables); i++) {
+    make_head(head, watch->seed);
+    put(&out, head, sizeof head);
+    put(&out, progress, sizeof *progress);
+    put(&out, &watch->totals, sizeof watch->totals);
+    for (size_t i = 0; i < LH_ARRAY_LEN(tables) && out.err == 0; i++) {
         const struct lh_slots *slots = tables[i].slots;
         const struct lh_slot *slot;
-        lh_write_u32(&out, (uint32_t)used_of(slots));
-        for (size_t k = 0; (slot = lh_slots_at(slots, k)) != NULL; k++) {
+        put_le(&out, used_of(slots), 4);
+        for (size_t k = 0; out.err == 0 && (slot = lh_slots_at(slots, k)) != NULL; k++) {
             if (slot->hash == 0)
                 continue;
-            lh_write_u32(&out, (uint32_t)k);
-            lh_write_bytes(&out, slot, slots->entry_size);
+            put_le(&out, k, 4);
+            put(&out, slot, slots->entry_size);
         }
     }
-    lh_write_le(&out, lh_watch_hash(data, lh_writer_used(&out), SEED), 8);
-    LH_ASSERT(!out.bad && lh_writer_used(&out) == room);
-    *out_data = data;
-    *out_len = room;
-    return 0;
+    put_le(&out, out.hash, 8);
+    return out.err;
 }
 
-static bool read_table(struct lh_reader *in, const struct table *table)
+static bool read_table(struct unpacking *in, const struct table *table)
 {
     struct lh_slots *slots = table->slots;
-    uint32_t count = lh_read_u32(in);
-    for (uint32_t i = 0; i < count; i++) {
-        size_t index = lh_read_u32(in);
-        const uint8_t *bytes = lh_read_bytes(in, slots->entry_size);
+    uint64_t count = get_le(in, 4);
+    for (uint64_t i = 0; i < count; i++) {
+        size_t index = get_le(in, 4);
         struct lh_slot *slot = lh_slots_at(slots, index);
-        if (bytes == NULL || slot == NULL || slot->hash != 0)
+        if (in->bad || slot == NULL || slot->hash != 0)
             return false;
-        memcpy(slot, bytes, slots->entry_size);
+        get(in, slot, slots->entry_size);
         bool placed = slot->hash != 0 && (slot->hash & (slots->sets - 1)) == index / LH_SLOTS_WAYS;
         if (LH_GUARD(STATE_SANE, !placed || !table->sane(slot)))
             return false;
@@ -176,30 +203,38 @@ static void empty(const struct table tables[4])
     }
 }
 
+// The hash, and nothing behind it.
+static bool ends_well(struct unpacking *in)
+{
+    uint8_t more;
+    uint64_t hash = in->hash;
+    return get_le(in, 8) == hash && !in->bad && in->source->get(in->source->context, &more, 1) == 0;
+}
+
 lh_err lh_state_unpack(struct lh_watch *watch,
                        struct lh_progress *out_progress,
-                       const uint8_t *data,
-                       size_t len)
+                       const struct lh_state_source *source)
 {
     struct table tables[4];
+    struct lh_progress progress;
     uint64_t seed = watch->seed;
-    struct lh_reader in = lh_reader_of(data, len < 8 ? 0 : len - 8);
+    struct unpacking in = {.source = source, .hash = SEED};
 
     tables_of(watch, tables);
-    if (!read_head(&in, watch, out_progress)) {
-        watch->seed = seed;
-        memset(&watch->totals, 0, sizeof watch->totals);
-        return LH_E_VERSION;
-    }
-    struct lh_reader tail = lh_reader_of(data + len - 8, 8);
-    bool good = lh_read_le(&tail, 8) == lh_watch_hash(data, len - 8, SEED) &&
-                text_ends(out_progress->cursor, sizeof out_progress->cursor) &&
-                timeline_is_sane(&watch->totals.tries) && timeline_is_sane(&watch->totals.logins);
     empty(tables);
+    memset(&watch->totals, 0, sizeof watch->totals);
+    if (!read_head(&in, watch))
+        return LH_E_VERSION;
+    get(&in, &progress, sizeof progress);
+    get(&in, &watch->totals, sizeof watch->totals);
+    bool good = !in.bad && text_ends(progress.cursor, sizeof progress.cursor) &&
+                timeline_is_sane(&watch->totals.tries) && timeline_is_sane(&watch->totals.logins);
     for (size_t i = 0; good && i < LH_ARRAY_LEN(tables); i++)
         good = read_table(&in, &tables[i]);
-    if (good && lh_reader_left(&in) == 0)
+    if (good && ends_well(&in)) {
+        *out_progress = progress;
         return 0;
+    }
     empty(tables);
     watch->seed = seed;
     memset(&watch->totals, 0, sizeof watch->totals);

@@ -10,8 +10,6 @@
 
 #include "watch/watch.h"
 
-#define LH_STATE_MAX ((size_t)96 << 20)
-
 // How far the inputs were read.
 struct lh_progress {
     uint64_t device, inode, offset; // of the log file
@@ -19,17 +17,26 @@ struct lh_progress {
     char cursor[256];               // of the journal
 };
 
-// Gives a heap buffer, the caller's. LH_E_NOMEM.
+// Where the bytes go: an error ends the packing and is returned.
+struct lh_state_sink {
+    lh_err (*put)(void *context, const void *data, size_t len);
+    void *context;
+};
+// Where they come from: fewer than `len` only at the end.
+struct lh_state_source {
+    size_t (*get)(void *context, void *out, size_t len);
+    void *context;
+};
+
+// Needs no memory that grows with what is known. Only what the sink returns.
 lh_err lh_state_pack(const struct lh_watch *watch,
                      const struct lh_progress *progress,
-                     uint8_t **out_data,
-                     size_t *out_len) LH_MUST_CHECK;
+                     const struct lh_state_sink *sink) LH_MUST_CHECK;
 
 // Replaces what `watch` (initialised) holds. LH_E_VERSION for another version's, LH_E_CORRUPT;
 // `watch` is then as good as new.
 lh_err lh_state_unpack(struct lh_watch *watch,
                        struct lh_progress *out_progress,
-                       const uint8_t *data,
-                       size_t len) LH_MUST_CHECK;
+                       const struct lh_state_source *source) LH_MUST_CHECK;
 
 #endif

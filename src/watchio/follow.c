@@ -19,18 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/assert.h"
 #include "base/limits.h"
-#include "base/math.h"
-
-static void folder_of(const char *path, char *out, size_t room)
-{
-    const char *slash = strrchr(path, '/');
-    if (slash == NULL)
-        (void)snprintf(out, room, ".");
-    else
-        (void)snprintf(out, room, "%.*s", (int)LH_MAX(slash - path, (ptrdiff_t)1), path);
-}
+#include "watchio/logs.h"
 
 static void let_go(struct lh_follow *follow)
 {
@@ -71,7 +61,7 @@ static bool hold_rotated(struct lh_follow *follow, const struct lh_progress *pro
     const char *base = slash != NULL ? slash + 1 : follow->path;
     bool found = false;
 
-    folder_of(follow->path, folder, sizeof folder);
+    lh_folder_of(follow->path, folder, sizeof folder);
     DIR *directory = opendir(folder);
     if (directory == NULL)
         return false;
@@ -99,7 +89,7 @@ lh_err lh_follow_new(const char *path,
         return lh_fail(info, LH_E_NOMEM, 0, "out of memory");
     follow->path = path;
     follow->fd = -1;
-    folder_of(path, folder, sizeof folder);
+    lh_folder_of(path, folder, sizeof folder);
     follow->notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
     if (follow->notify >= 0)
         (void)inotify_add_watch(follow->notify, folder,
@@ -191,95 +181,4 @@ void lh_follow_wait(struct lh_follow *follow, int milliseconds)
     while (follow->notify >= 0 && read(follow->notify, events, sizeof events) > 0) {
         // that something happened is all we want to know
     }
-}
-
-// --- The state's file
-// ----------------------------------------------------------------------------------
-
-static lh_err
-write_all(int fd, const char *path, const uint8_t *data, size_t len, struct lh_errinfo *info)
-{
-    for (size_t at = 0; at < len;) {
-        ssize_t put = write(fd, data + at, len - at);
-        if (put < 0 && errno == EINTR)
-            continue;
-        if (put < 0)
-            return lh_fail_errno(info, errno, 0, "cannot write %s", path);
-        at += (size_t)put;
-    }
-    return fsync(fd) != 0 ? lh_fail_errno(info, errno, 0, "cannot write %s", path) : 0;
-}
-
-static void sync_folder(const char *path)
-{
-    char folder[LH_PATH_TEXT_MAX];
-    folder_of(path, folder, sizeof folder);
-    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return;
-    (void)fsync(fd);
-    (void)close(fd);
-}
-
-lh_err
-lh_statefile_write(const char *path, const uint8_t *data, size_t len, struct lh_errinfo *info)
-{
-    char temporary[LH_PATH_TEXT_MAX];
-    int used = snprintf(temporary, sizeof temporary, "%s.new", path);
-    if (used < 0 || (size_t)used >= sizeof temporary)
-        return lh_fail(info, LH_E_INVALID, 0, "the name of the state's file is too long");
-    // What a killed run left there is ours to replace.
-    (void)unlink(temporary);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return lh_fail_errno(info, errno, 0, "cannot write %s", temporary);
-    lh_err err = write_all(fd, temporary, data, len, info);
-    (void)close(fd);
-    if (err == 0 && rename(temporary, path) != 0)
-        err = lh_fail_errno(info, errno, 0, "cannot rename %s", temporary);
-    if (err != 0)
-        (void)unlink(temporary);
-    else
-        sync_folder(path);
-    return err;
-}
-
-static lh_err
-read_file(int fd, const char *path, uint8_t **out_data, size_t *out_len, struct lh_errinfo *info)
-{
-    struct stat st;
-    size_t have = 0;
-    if (fstat(fd, &st) != 0)
-        return lh_fail_errno(info, errno, 0, "cannot read %s", path);
-    bool ours = S_ISREG(st.st_mode) && st.st_uid == geteuid() && (st.st_mode & 022) == 0;
-    if (LH_GUARD(STATEFILE_OWNER, !ours))
-        return lh_fail(info, LH_E_INVALID, 0,
-                       "%s is not a file that only you may write: it is not believed", path);
-    if (st.st_size < 0 || (uint64_t)st.st_size > LH_STATE_MAX)
-        return lh_fail(info, LH_E_INVALID, 0, "%s is too large to be a state", path);
-    uint8_t *data = malloc((size_t)st.st_size + 1);
-    if (data == NULL)
-        return lh_fail(info, LH_E_NOMEM, 0, "out of memory");
-    while (have < (size_t)st.st_size) {
-        ssize_t got = read(fd, data + have, (size_t)st.st_size - have);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got <= 0)
-            break;
-        have += (size_t)got;
-    }
-    *out_data = data;
-    *out_len = have;
-    return 0;
-}
-
-lh_err
-lh_statefile_read(const char *path, uint8_t **out_data, size_t *out_len, struct lh_errinfo *info)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (fd < 0)
-        return errno == ENOENT ? LH_NONE : lh_fail_errno(info, errno, 0, "cannot read %s", path);
-    lh_err err = read_file(fd, path, out_data, out_len, info);
-    (void)close(fd);
-    return err;
 }

@@ -35,16 +35,4 @@ void lh_follow_progress(const struct lh_follow *follow, struct lh_progress *out)
 // Waits until something happened to the file, or `milliseconds` passed, or a signal came.
 void lh_follow_wait(struct lh_follow *follow, int milliseconds);
 
-// The state's file: written whole beside it and renamed, so that a reader finds the old or the new.
-lh_err lh_statefile_write(const char *path,
-                          const uint8_t *data,
-                          size_t len,
-                          struct lh_errinfo *info) LH_MUST_CHECK;
-// A heap buffer, the caller's. LH_NONE where there is none; LH_E_INVALID for a file that others may
-// write.
-lh_err lh_statefile_read(const char *path,
-                         uint8_t **out_data,
-                         size_t *out_len,
-                         struct lh_errinfo *info) LH_MUST_CHECK;
-
 #endif

@@ -16,6 +16,7 @@
 
 #include "base/cleanup.h"
 #include "base/limits.h"
+#include "base/math.h"
 #include "watch/journal.h"
 #include "watchio/unpack.h"
 
@@ -37,6 +38,15 @@ static int64_t zone_to_utc(void *context, const struct lh_civil *local)
 struct lh_watch_zone lh_logs_zone(int64_t latest)
 {
     return (struct lh_watch_zone){.to_utc = zone_to_utc, .latest = latest};
+}
+
+void lh_folder_of(const char *path, char *out, size_t room)
+{
+    const char *slash = strrchr(path, '/');
+    if (slash == NULL)
+        (void)snprintf(out, room, ".");
+    else
+        (void)snprintf(out, room, "%.*s", (int)LH_MAX(slash - path, (ptrdiff_t)1), path);
 }
 
 static lh_err open_log(const char *path, int *out_fd, struct lh_errinfo *info)

@@ -45,6 +45,9 @@ lh_err lh_log_read(const char *path,
                    const struct lh_line_sink *sink,
                    struct lh_errinfo *info) LH_MUST_CHECK;
 
+// The folder that `path` is in, "." for a name alone.
+void lh_folder_of(const char *path, char *out, size_t room);
+
 // This machine's zone, for stamps without one (TZ is obeyed).
 struct lh_watch_zone lh_logs_zone(int64_t latest);
 

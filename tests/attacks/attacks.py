@@ -6,6 +6,7 @@ import io
 import json
 import lzma
 import os
+import random
 import re
 import shutil
 import signal
@@ -292,10 +293,12 @@ def test_connections_are_told_beside_the_log(folder):
 
 
 class Follower:
-    def __init__(self, *words):
-        self.process = subprocess.Popen([LHCTL, "attacks", "--follow", "--json", "--interval", "1", *words], stdout=subprocess.PIPE,
+    def __init__(self, *words, limit=None, out=subprocess.PIPE):
+        prefix = ["prlimit", "--data=%d" % limit] if limit is not None else []
+        self.process = subprocess.Popen([*prefix, LHCTL, "attacks", "--follow", "--json", "--interval", "1", *words], stdout=out,
                                         stderr=subprocess.PIPE, env=ENV)
-        os.set_blocking(self.process.stdout.fileno(), False)
+        if out == subprocess.PIPE:
+            os.set_blocking(self.process.stdout.fileno(), False)
         self.text = b""
 
     def rows(self):
@@ -317,7 +320,8 @@ class Follower:
     def end(self, number):
         self.process.send_signal(number)
         self.process.wait(20)
-        self.process.stdout.close()
+        if self.process.stdout is not None:
+            self.process.stdout.close()
         self.process.stderr.close()
 
 
@@ -402,6 +406,55 @@ def test_a_state_that_is_damaged_or_of_others_is_not_believed(folder):
     assert b"beginning anew" in follower.process.stderr.read()
     os.chmod(state, 0o666)
     lhctl("--follow", "--state", state, path, status=70)
+
+
+def test_a_state_of_many_sources_is_saved_in_flat_memory(folder):
+    """300,000 random sources: the tables are full. The state goes to its file and back without a second copy of them."""
+    with open(LHCTL, "rb") as file:
+        if b"__asan" in file.read():
+            raise Skip("a sanitizer's memory is its own")
+    number = random.Random(5)
+    path = write(folder, "auth.log", failures(8) + [
+        "2026-05-20T04:%02d:%02dZ ftp1 sshd[%d]: Failed password for root from %d.%d.%d.%d port 9 ssh2" %
+        (n // 10000, n // 200 % 60, n + 5000, number.randrange(1, 224), number.randrange(256), number.randrange(256), number.randrange(256))
+        for n in range(300000)])
+    state = os.path.join(folder, "state")
+    for run in range(2):
+        address = "198.51.100.%d" % (20 + run)
+        append(path, failures(8, address, start=3000, pid=900000 + 100 * run))
+        out = os.path.join(folder, "out")  # too much is told for a pipe
+        with open(out, "wb") as file:
+            follower = Follower("--state", state, path, limit=64 << 20, out=file)
+        try:
+            end = time.monotonic() + 60
+            while follower.process.poll() is None and time.monotonic() < end:
+                with open(out, "rb") as file:
+                    if b'"%s"' % address.encode() in file.read():
+                        break
+                time.sleep(0.2)
+        finally:
+            follower.end(signal.SIGTERM)
+        assert follower.process.returncode == 0, follower.process.returncode
+        with open(out, "rb") as file:
+            assert b'"%s"' % address.encode() in file.read()
+    assert os.path.getsize(state) > 20 << 20, os.path.getsize(state)
+
+
+def test_a_state_is_not_written_for_every_line(folder):
+    path = write(folder, "auth.log", failures(8))
+    state = os.path.join(folder, "state")
+    follower = Follower("--state", state, path)
+    try:
+        follower.wait(told(ATTACKER, 8))
+        time.sleep(0.5)
+        before = os.stat(state).st_ino, os.stat(state).st_mtime_ns
+        for second in range(6):
+            append(path, failures(1, ATTACKER, 20 + second, pid=2000 + second))
+            time.sleep(0.5)
+        assert (os.stat(state).st_ino, os.stat(state).st_mtime_ns) == before, "written, though nothing was told"
+    finally:
+        follower.end(signal.SIGTERM)
+    assert os.stat(state).st_mtime_ns != before[1], "not written at the end"
 
 
 def test_the_journal_is_read_through_journalctl(folder):

@@ -7,7 +7,7 @@
 #include "watch/judge.h"
 #include "watch/state.h"
 #include "watch/watch_internal.h"
-#include "watchio/follow.h"
+#include "watchio/statefile.h"
 
 static struct lh_feed feed;
 
@@ -27,6 +27,50 @@ static void fill(struct lh_watch *watch)
     }
 }
 
+// A state in memory.
+struct bytes {
+    uint8_t *data;
+    size_t len, at, most;
+};
+
+static lh_err put(void *context, const void *data, size_t len)
+{
+    struct bytes *bytes = context;
+    bytes->data = realloc(bytes->data, bytes->len + len);
+    assert_non_null(bytes->data);
+    memcpy(bytes->data + bytes->len, data, len);
+    bytes->len += len;
+    bytes->most = len > bytes->most ? len : bytes->most;
+    return 0;
+}
+
+static size_t get(void *context, void *out, size_t len)
+{
+    struct bytes *bytes = context;
+    size_t part = len < bytes->len - bytes->at ? len : bytes->len - bytes->at;
+    memcpy(out, bytes->data + bytes->at, part);
+    bytes->at += part;
+    return part;
+}
+
+static struct bytes pack(const struct lh_watch *watch, const struct lh_progress *progress)
+{
+    struct bytes bytes = {0};
+    struct lh_state_sink sink = {put, &bytes};
+    check_ok(lh_state_pack(watch, progress, &sink));
+    return bytes;
+}
+
+static lh_err unpack(struct lh_watch *watch,
+                     struct lh_progress *out_progress,
+                     const struct bytes *from,
+                     size_t len)
+{
+    struct bytes bytes = {.data = from->data, .len = len};
+    struct lh_state_source source = {get, &bytes};
+    return lh_state_unpack(watch, out_progress, &source);
+}
+
 static void what_was_saved_is_as_before(void **state)
 {
     struct lh_watch watch;
@@ -35,13 +79,13 @@ static void what_was_saved_is_as_before(void **state)
     struct lh_progress read;
     struct lh_judgement before;
     struct lh_judgement after;
-    uint8_t *data;
-    size_t len;
     (void)state;
     fill(&watch);
-    check_ok(lh_state_pack(&watch, &progress, &data, &len));
+    struct bytes bytes = pack(&watch, &progress);
+    // No piece is larger than an entry: whoever writes them needs no room for the whole.
+    assert_true(bytes.most <= sizeof(struct lh_watch_totals) + sizeof(struct lh_source));
     check_ok(lh_watch_init(&other, 77));
-    check_ok(lh_state_unpack(&other, &read, data, len));
+    check_ok(unpack(&other, &read, &bytes, bytes.len));
     assert_memory_equal(&read, &progress, sizeof read);
     check_ok(lh_judge(&watch, &before));
     check_ok(lh_judge(&other, &after));
@@ -55,28 +99,29 @@ static void what_was_saved_is_as_before(void **state)
     lh_judgement_fini(&after);
     lh_watch_fini(&watch);
     lh_watch_fini(&other);
-    free(data);
+    free(bytes.data);
 }
 
 static void a_damaged_or_cut_state_is_refused(void **state)
 {
     struct lh_watch watch;
     struct lh_progress progress = {0};
-    uint8_t *data;
-    size_t len;
     (void)state;
     fill(&watch);
-    check_ok(lh_state_pack(&watch, &progress, &data, &len));
-    for (size_t at = 0; at < len; at += len / 97) {
-        data[at] ^= 0x40;
-        assert_true(lh_state_unpack(&watch, &progress, data, len) < 0);
-        data[at] ^= 0x40;
-        assert_true(lh_state_unpack(&watch, &progress, data, at) < 0);
+    struct bytes bytes = pack(&watch, &progress);
+    for (size_t at = 0; at < bytes.len; at += bytes.len / 97) {
+        bytes.data[at] ^= 0x40;
+        assert_true(unpack(&watch, &progress, &bytes, bytes.len) < 0);
+        bytes.data[at] ^= 0x40;
+        assert_true(unpack(&watch, &progress, &bytes, at) < 0);
         check_uint(watch.totals.messages, 0);
     }
-    check_ok(lh_state_unpack(&watch, &progress, data, len));
+    check_ok(unpack(&watch, &progress, &bytes, bytes.len));
+    size_t len = bytes.len;
+    check_ok(put(&bytes, "x", 1));
+    check_err(unpack(&watch, &progress, &bytes, len + 1), LH_E_CORRUPT);
     lh_watch_fini(&watch);
-    free(data);
+    free(bytes.data);
 }
 
 // With a right digest, but counts that would lead out of their arrays.
@@ -87,8 +132,6 @@ static void values_that_lead_astray_are_refused(void **state)
         struct lh_watch watch;
         struct lh_progress progress = {0};
         struct lh_watch_addr addr;
-        uint8_t *data;
-        size_t len;
         fill(&watch);
         assert_true(lh_watch_addr_parse(LH_SPAN("198.51.100.7"), &addr));
         struct lh_source *source = lh_watch_source(&watch, &addr);
@@ -100,28 +143,32 @@ static void values_that_lead_astray_are_refused(void **state)
             memset(source->names[0], 'x', sizeof source->names[0]);
         else
             source->evidence_at = LH_WATCH_EVIDENCE_MAX;
-        check_ok(lh_state_pack(&watch, &progress, &data, &len));
-        check_err(lh_state_unpack(&watch, &progress, data, len), LH_E_CORRUPT);
+        struct bytes bytes = pack(&watch, &progress);
+        check_err(unpack(&watch, &progress, &bytes, bytes.len), LH_E_CORRUPT);
         lh_watch_fini(&watch);
-        free(data);
+        free(bytes.data);
     }
 }
 
 static void a_file_that_others_may_write_is_not_believed(void **state)
 {
     char path[] = "/tmp/lh-state-XXXXXX";
-    uint8_t *data;
-    size_t len;
+    struct lh_watch watch;
+    struct lh_progress progress = {.line = 5};
+    struct lh_progress read;
     (void)state;
+    fill(&watch);
+    uint64_t messages = watch.totals.messages;
     check_int(close(mkstemp(path)), 0);
-    check_ok(lh_statefile_write(path, (const uint8_t *)"hello", 5, NULL));
-    check_ok(lh_statefile_read(path, &data, &len, NULL));
-    check_uint(len, 5);
-    free(data);
+    check_ok(lh_statefile_write(path, &watch, &progress, NULL));
+    check_ok(lh_statefile_read(path, &watch, &read, NULL));
+    check_uint(read.line, 5);
+    check_uint(watch.totals.messages, messages);
     check_int(chmod(path, 0620), 0);
-    check_err(lh_statefile_read(path, &data, &len, NULL), LH_E_INVALID);
+    check_err(lh_statefile_read(path, &watch, &read, NULL), LH_E_INVALID);
     check_int(unlink(path), 0);
-    check_err(lh_statefile_read(path, &data, &len, NULL), LH_NONE);
+    check_err(lh_statefile_read(path, &watch, &read, NULL), LH_NONE);
+    lh_watch_fini(&watch);
 }
 
 int main(void)
