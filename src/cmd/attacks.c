@@ -183,9 +183,7 @@ static int status_of(const struct run *run)
 
 static int complain(const struct lh_errinfo *info, int status)
 {
-    char shown[2 * LH_ERRINFO_TEXT];
-    (void)fprintf(stderr, "lhctl attacks: %s\n",
-                  lh_escape(info->text, strlen(info->text), shown, sizeof shown));
+    lh_attacks_complain(info);
     return status;
 }
 

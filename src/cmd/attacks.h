@@ -30,6 +30,9 @@ struct lh_attacks {
 // possible breach, 64 a wrong command line, 70 a failure.
 int lh_attacks_main(int argc, char **argv);
 
+// One line about it on standard error.
+void lh_attacks_complain(const struct lh_errinfo *info);
+
 // --- Outputs ---
 void lh_attacks_text(const struct lh_attacks *attacks, FILE *out);
 void lh_attacks_json(const struct lh_attacks *attacks, FILE *out); // a line an object

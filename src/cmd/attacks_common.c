@@ -81,3 +81,10 @@ void lh_json_text(const char *text, size_t len, FILE *out)
     }
     (void)fputc('"', out);
 }
+
+void lh_attacks_complain(const struct lh_errinfo *info)
+{
+    char shown[2 * LH_ERRINFO_TEXT];
+    (void)fprintf(stderr, "lhctl attacks: %s\n",
+                  lh_escape(info->text, strlen(info->text), shown, sizeof shown));
+}

@@ -146,17 +146,29 @@ static lh_err load(struct following *f)
     return 0;
 }
 
-static lh_err follow_file(struct following *f, const char *path)
+// Rotated files that are damaged are named and left.
+static lh_err read_file(struct following *f, struct lh_follow *follow)
 {
     struct lh_line_sink sink = {feed_line, f};
+    lh_err err;
+    const int64_t *last = &f->feed->watch->totals.last;
+    while ((err = lh_follow_read(follow, *last, &sink, f->info)) == LH_NONE) {
+        lh_attacks_complain(f->info);
+        *f->info = (struct lh_errinfo){0};
+    }
+    return err;
+}
+
+static lh_err follow_file(struct following *f, const char *path)
+{
     struct lh_follow *follow;
-    lh_err err = lh_follow_new(path, &f->progress, &follow, f->info);
+    lh_err err = lh_follow_new(path, &f->progress, f->feed->watch->totals.last, &follow, f->info);
     if (err != 0)
         return err;
     while (err == 0 && stop_asked == 0) {
         struct lh_watch_zone zone = lh_logs_zone(lh_clock_wall_seconds());
         f->feed->stamps.zone = zone;
-        err = lh_follow_read(follow, &sink, f->info);
+        err = read_file(f, follow);
         lh_follow_progress(follow, &f->progress);
         if (err == 0)
             err = settle(f, false);

@@ -14,6 +14,7 @@
 struct lh_progress {
     uint64_t device, inode, offset; // of the log file
     uint64_t line;                  // lines read of it
+    uint64_t head;                  // hash of its first bytes, at most `offset`
     char cursor[256];               // of the journal
 };
 

@@ -3,12 +3,15 @@
 // How it works. The file is held open and read to its end; inotify on its folder wakes the reader
 // for what is written, renamed and made. When the name leads to another file, the held one is read
 // once more to its end and then let go: nothing that was written before the rename is lost. A file
-// that became shorter (copytruncate) is read from its beginning. After a restart the file is found
-// by its inode, which a rename keeps, among those whose names begin like the log's; what was
-// rotated away is read first.
+// that became shorter (copytruncate) is read from its beginning.
+//
+// After a restart, and after a rotation, there may be files between the one that was read and the
+// one that grows now. Where reading ended is found by content among those that are named like the
+// log: the hash of the first bytes, unpacked. A rename and a copy keep them, and so does a packer,
+// which makes a new inode; and an inode that was freed is given to the next file. Those that begin
+// later than what was read last are whole news, in the order of their first stamps.
 #include "watchio/follow.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -20,7 +23,10 @@
 #include <unistd.h>
 
 #include "base/limits.h"
-#include "watchio/logs.h"
+#include "base/math.h"
+#include "watch/addr.h"
+
+#define HEAD 1024 // bytes by which a file is known again
 
 static void let_go(struct lh_follow *follow)
 {
@@ -52,34 +58,79 @@ static bool hold(struct lh_follow *follow, const char *path, uint64_t offset, ui
     return true;
 }
 
-// Looks for the file that `progress` names among the log's rotated ones.
-static bool hold_rotated(struct lh_follow *follow, const struct lh_progress *progress)
+static uint64_t hash_head(const void *head, size_t len)
 {
-    char folder[LH_PATH_TEXT_MAX];
-    char path[LH_PATH_TEXT_MAX + NAME_MAX + 2];
-    const char *slash = strrchr(follow->path, '/');
-    const char *base = slash != NULL ? slash + 1 : follow->path;
-    bool found = false;
+    return lh_watch_hash(head, len, HEAD);
+}
 
-    lh_folder_of(follow->path, folder, sizeof folder);
-    DIR *directory = opendir(folder);
-    if (directory == NULL)
-        return false;
-    for (const struct dirent *entry; !found && (entry = readdir(directory)) != NULL;) {
-        struct stat st;
-        if (strncmp(entry->d_name, base, strlen(base)) != 0)
-            continue;
-        (void)snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
-        if (stat(path, &st) == 0 && st.st_dev == progress->device && st.st_ino == progress->inode &&
-            (uint64_t)st.st_size >= progress->offset)
-            found = hold(follow, path, progress->offset, progress->line);
+// Whether the file begins as the one of `progress` did.
+static bool begins_alike(const struct lh_log *log, const struct lh_progress *progress)
+{
+    uint8_t head[HEAD];
+    size_t len = (size_t)LH_MIN(progress->offset, (uint64_t)HEAD);
+    if (len == 0)
+        return log->device == progress->device && log->inode == progress->inode;
+    return lh_log_head(log->path, head, len) == len && hash_head(head, len) == progress->head;
+}
+
+// Leaves in `older` those behind the one where reading ended, and that one, oldest first.
+static void
+choose_older(struct lh_follow *follow, const struct lh_progress *progress, int64_t since)
+{
+    struct lh_logs *older = &follow->older;
+    size_t kept = 0;
+    bool found = false;
+    for (size_t i = 0; i < older->count && !found; i++)
+        found = begins_alike(&older->items[i], progress);
+    bool reached = false;
+    for (size_t i = 0; i < older->count; i++) {
+        struct lh_log log = older->items[i];
+        bool same = found && begins_alike(&log, progress);
+        bool current = log.device == follow->device && log.inode == follow->inode;
+        bool behind = found ? reached && !same : since != 0;
+        bool later = behind && lh_log_begin(&log) >= since;
+        bool goes_on = same && !reached && !current;
+        if (goes_on) {
+            follow->older_offset = progress->offset;
+            follow->older_line = progress->line;
+        }
+        if (goes_on || (later && !current))
+            older->items[kept++] = log;
+        else
+            free(log.path);
+        reached = reached || same;
     }
-    (void)closedir(directory);
-    return found;
+    older->count = kept;
+}
+
+// What is to be read before the file that is held.
+static void find_older(struct lh_follow *follow, const struct lh_progress *progress, int64_t since)
+{
+    char stem[LH_PATH_TEXT_MAX];
+    (void)snprintf(stem, sizeof stem, "%s%s", strchr(follow->path, '/') == NULL ? "./" : "",
+                   follow->path);
+    lh_logs_fini(&follow->older);
+    follow->older_at = 0;
+    follow->older_offset = follow->older_line = 0;
+    (void)lh_logs_add_family(&follow->older, stem, 0);
+    lh_logs_sort(&follow->older);
+    choose_older(follow, progress, since);
+}
+
+// Whether the file that is held is the one of `progress`, which then goes on there.
+static bool hold_on(struct lh_follow *follow, const struct lh_progress *progress)
+{
+    struct lh_log log = {
+        .path = (char *)follow->path, .device = follow->device, .inode = follow->inode};
+    struct stat st;
+    return follow->fd >= 0 && fstat(follow->fd, &st) == 0 &&
+           (uint64_t)st.st_size >= progress->offset && begins_alike(&log, progress) &&
+           hold(follow, follow->path, progress->offset, progress->line);
 }
 
 lh_err lh_follow_new(const char *path,
                      const struct lh_progress *progress,
+                     int64_t since,
                      struct lh_follow **out,
                      struct lh_errinfo *info)
 {
@@ -94,12 +145,13 @@ lh_err lh_follow_new(const char *path,
     if (follow->notify >= 0)
         (void)inotify_add_watch(follow->notify, folder,
                                 IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_ATTRIB);
-    bool found = progress->inode != 0 && hold_rotated(follow, progress);
-    if (!found && !hold(follow, path, 0, 0) && errno != ENOENT) {
+    if (!hold(follow, path, 0, 0) && errno != ENOENT) {
         lh_err err = lh_fail_errno(info, errno, 0, "cannot read %s", path);
         lh_follow_free(follow);
         return err;
     }
+    if (progress->inode != 0 && !hold_on(follow, progress))
+        find_older(follow, progress, since);
     *out = follow;
     return 0;
 }
@@ -109,6 +161,7 @@ void lh_follow_free(struct lh_follow *follow)
     if (follow == NULL)
         return;
     let_go(follow);
+    lh_logs_fini(&follow->older);
     if (follow->notify >= 0)
         (void)close(follow->notify);
     free(follow);
@@ -146,23 +199,50 @@ static bool was_replaced(const struct lh_follow *follow)
            (st.st_dev != follow->device || st.st_ino != follow->inode);
 }
 
-lh_err
-lh_follow_read(struct lh_follow *follow, const struct lh_line_sink *sink, struct lh_errinfo *info)
+static lh_err
+read_older(struct lh_follow *follow, const struct lh_line_sink *sink, struct lh_errinfo *info)
 {
+    while (follow->older_at < follow->older.count) {
+        const struct lh_log *log = &follow->older.items[follow->older_at++];
+        uint64_t offset = follow->older_offset;
+        follow->older_offset = 0;
+        lh_err err =
+            lh_log_read_behind(log->path, offset, offset > 0 ? follow->older_line : 0, sink, info);
+        if (err == LH_E_CORRUPT || err == LH_E_LIMIT || err == LH_E_SYS)
+            return LH_NONE;
+        if (err != 0)
+            return err;
+    }
+    return 0;
+}
+
+lh_err lh_follow_read(struct lh_follow *follow,
+                      int64_t since,
+                      const struct lh_line_sink *sink,
+                      struct lh_errinfo *info)
+{
+    struct lh_progress before = {0};
+    lh_err err = read_older(follow, sink, info);
+    if (err != 0)
+        return err;
     if (follow->fd < 0 && !hold(follow, follow->path, 0, 0))
         return 0; // not there yet
     if (became_shorter(follow) && !hold(follow, follow->path, 0, 0))
         return 0;
-    lh_err err = drain(follow, sink, info);
+    err = drain(follow, sink, info);
     if (err != 0 || !was_replaced(follow))
         return err;
-    // What was written between our read and the rename, then the new file.
+    // What was written between our read and the rename, then what came and went since, then the
+    // new file.
     err = drain(follow, sink, info);
     if (err == 0)
         err = lh_lines_end(&follow->lines, sink);
+    lh_follow_progress(follow, &before);
     if (err != 0 || !hold(follow, follow->path, 0, 0))
         return err;
-    return drain(follow, sink, info);
+    find_older(follow, &before, since);
+    err = read_older(follow, sink, info);
+    return err != 0 ? err : drain(follow, sink, info);
 }
 
 void lh_follow_progress(const struct lh_follow *follow, struct lh_progress *out)
@@ -171,6 +251,10 @@ void lh_follow_progress(const struct lh_follow *follow, struct lh_progress *out)
     out->inode = follow->inode;
     out->offset = follow->lines.offset;
     out->line = follow->lines.number;
+    uint8_t head[HEAD];
+    size_t len = (size_t)LH_MIN(out->offset, (uint64_t)HEAD);
+    bool read = follow->fd >= 0 && pread(follow->fd, head, len, 0) == (ssize_t)len;
+    out->head = read ? hash_head(head, len) : 0;
 }
 
 void lh_follow_wait(struct lh_follow *follow, int milliseconds)

@@ -6,6 +6,7 @@
 
 #include "watch/state.h"
 #include "watchio/lines.h"
+#include "watchio/logs.h"
 
 struct lh_follow {
     const char *path; // not owned
@@ -13,19 +14,28 @@ struct lh_follow {
     int notify;       // inotify, or -1: then only time wakes
     uint64_t device, inode;
     struct lh_lines lines;
+    struct lh_logs older;              // rotated away, to be read first, in this order
+    size_t older_at;                   // the next of them
+    uint64_t older_offset, older_line; // where in the next
 };
 
-// Begins at `progress` where its file is still there, under its name or a rotated one, else at the
-// beginning of the file. `path` must outlive it. LH_E_SYS, LH_E_NOMEM.
+// Begins at `progress` where its file is still there, under its name or a rotated one, packed or
+// not, and goes on with what was rotated away after it: the files that begin at `since` (seconds
+// since 1970, of the latest line that was read; 0: not known) or later. A `progress` of zeros is
+// the beginning of the file as it is. `path` must outlive it. LH_E_SYS, LH_E_NOMEM.
 lh_err lh_follow_new(const char *path,
                      const struct lh_progress *progress,
+                     int64_t since,
                      struct lh_follow **out,
                      struct lh_errinfo *info) LH_MUST_CHECK;
 void lh_follow_free(struct lh_follow *follow); // accepts NULL
 
 // Gives all complete lines that are there now to `sink`; goes over to the new file when the old one
-// was rotated away and is read to its end. LH_E_SYS, or what the sink returns.
+// was rotated away and is read to its end. LH_NONE where a rotated file cannot be read (to its
+// end), which `info` tells: call it again, it goes on behind that file. LH_E_SYS, or what the sink
+// returns.
 lh_err lh_follow_read(struct lh_follow *follow,
+                      int64_t since,
                       const struct lh_line_sink *sink,
                       struct lh_errinfo *info) LH_MUST_CHECK;
 

@@ -59,8 +59,12 @@ static lh_err open_log(const char *path, int *out_fd, struct lh_errinfo *info)
     return *out_fd < 0 ? lh_fail_errno(info, errno, 0, "cannot read %s", path) : 0;
 }
 
-static lh_err
-read_all(int fd, const char *path, const struct lh_line_sink *sink, struct lh_errinfo *info)
+static lh_err read_all(int fd,
+                       const char *path,
+                       uint64_t offset,
+                       uint64_t line,
+                       const struct lh_line_sink *sink,
+                       struct lh_errinfo *info)
 {
     LH_CLEANUP(lh_unpack_freep) struct lh_unpack *unpack = NULL;
     struct lh_lines *lines = malloc(sizeof *lines);
@@ -70,6 +74,17 @@ read_all(int fd, const char *path, const struct lh_line_sink *sink, struct lh_er
         err = lh_unpack_new(fd, path, &unpack, info);
     if (err == 0)
         lh_lines_init(lines);
+    for (uint64_t left = offset; err == 0 && left > 0;) {
+        size_t room;
+        size_t len = 0;
+        char *at = lh_lines_room(lines, &room);
+        err = lh_unpack_read(unpack, at, (size_t)LH_MIN(left, (uint64_t)room), &len, info);
+        left -= len;
+    }
+    if (err == 0) {
+        lines->offset = offset;
+        lines->number = line;
+    }
     while (err == 0) {
         size_t room;
         size_t len = 0;
@@ -84,15 +99,42 @@ read_all(int fd, const char *path, const struct lh_line_sink *sink, struct lh_er
     return err;
 }
 
-lh_err lh_log_read(const char *path, const struct lh_line_sink *sink, struct lh_errinfo *info)
+lh_err lh_log_read_behind(const char *path,
+                          uint64_t offset,
+                          uint64_t line,
+                          const struct lh_line_sink *sink,
+                          struct lh_errinfo *info)
 {
     int fd;
     lh_err err = open_log(path, &fd, info);
     if (err != 0)
         return err;
-    err = read_all(fd, path, sink, info);
+    err = read_all(fd, path, offset, line, sink, info);
     (void)close(fd);
     return err;
+}
+
+lh_err lh_log_read(const char *path, const struct lh_line_sink *sink, struct lh_errinfo *info)
+{
+    return lh_log_read_behind(path, 0, 0, sink, info);
+}
+
+size_t lh_log_head(const char *path, void *out, size_t room)
+{
+    LH_CLEANUP(lh_unpack_freep) struct lh_unpack *unpack = NULL;
+    uint8_t *to = out;
+    size_t have = 0;
+    int fd;
+    if (open_log(path, &fd, NULL) != 0)
+        return 0;
+    lh_err err = lh_unpack_new(fd, path, &unpack, NULL);
+    while (err == 0 && have < room) {
+        size_t len = 0;
+        err = lh_unpack_read(unpack, to + have, room - have, &len, NULL);
+        have += len;
+    }
+    (void)close(fd);
+    return have;
 }
 
 // Looks for the first stamp; ends the reading by LH_NONE once it is found or seems not to come.
@@ -181,17 +223,19 @@ size_t lh_logs_add_family(struct lh_logs *logs, const char *stem, int64_t now)
     if (directory == NULL)
         return 0;
     for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
+        struct stat st;
         size_t len = strlen(slash + 1);
         if (strncmp(entry->d_name, slash + 1, len) != 0 || strchr(".-", entry->d_name[len]) == NULL)
             continue;
         (void)snprintf(path, sizeof path, "%.*s%s", (int)(slash - stem + 1), stem, entry->d_name);
-        (void)!lh_logs_add(logs, path, now, NULL);
+        if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+            (void)!lh_logs_add(logs, path, now, NULL);
     }
     (void)closedir(directory);
     return logs->count - before;
 }
 
-static int64_t order_of(const struct lh_log *log)
+int64_t lh_log_begin(const struct lh_log *log)
 {
     return log->first != 0 ? log->first : log->changed;
 }
@@ -200,8 +244,8 @@ static int compare_logs(const void *a, const void *b)
 {
     const struct lh_log *x = a;
     const struct lh_log *y = b;
-    if (order_of(x) != order_of(y))
-        return order_of(x) < order_of(y) ? -1 : 1;
+    if (lh_log_begin(x) != lh_log_begin(y))
+        return lh_log_begin(x) < lh_log_begin(y) ? -1 : 1;
     return x->changed < y->changed ? -1 : x->changed > y->changed;
 }
 

@@ -31,11 +31,14 @@ struct lh_logs {
 lh_err lh_logs_add(struct lh_logs *logs, const char *path, int64_t now, struct lh_errinfo *info)
     LH_MUST_CHECK;
 
-// Adds all files whose path begins with `stem` and goes on with nothing, "." or "-": a log and what
-// was rotated away. Returns how many were added; what cannot be read is left out.
+// Adds all regular files whose path begins with `stem` and goes on with nothing, "." or "-": a log
+// and what was rotated away. Returns how many were added; what cannot be read is left out.
 size_t lh_logs_add_family(struct lh_logs *logs, const char *stem, int64_t now);
 
-// Oldest first, by the first stamp in each.
+// When it begins: its first stamp, or else when it was changed.
+int64_t lh_log_begin(const struct lh_log *log);
+
+// Oldest first, by lh_log_begin.
 void lh_logs_sort(struct lh_logs *logs);
 
 void lh_logs_fini(struct lh_logs *logs);
@@ -44,6 +47,17 @@ void lh_logs_fini(struct lh_logs *logs);
 lh_err lh_log_read(const char *path,
                    const struct lh_line_sink *sink,
                    struct lh_errinfo *info) LH_MUST_CHECK;
+
+// The same behind the first `offset` bytes, unpacked, which hold `line` lines.
+lh_err lh_log_read_behind(const char *path,
+                          uint64_t offset,
+                          uint64_t line,
+                          const struct lh_line_sink *sink,
+                          struct lh_errinfo *info) LH_MUST_CHECK;
+
+// The first `room` bytes, unpacked, or all where there are fewer. Returns how many; 0 where it
+// cannot be read.
+size_t lh_log_head(const char *path, void *out, size_t room);
 
 // The folder that `path` is in, "." for a name alone.
 void lh_folder_of(const char *path, char *out, size_t room);

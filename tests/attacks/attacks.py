@@ -390,6 +390,59 @@ def test_a_killed_follower_goes_on_where_it_was(folder):
         follower.end(signal.SIGTERM)
 
 
+def test_what_was_rotated_while_nobody_watched_is_read_in_order(folder):
+    """Two rotations, the older file packed at once: a new inode, and the old one may be given to the next file. And one that is gone."""
+    for gone in (False, True):
+        path = write(folder, "auth.log", failures(5, "198.51.100.8"))
+        state = os.path.join(folder, "state%d" % gone)
+        follower = Follower("--state", state, path)
+        follower.wait(told("198.51.100.8", 5))
+        follower.end(signal.SIGTERM)
+        append(path, failures(2, start=10, pid=2000))
+        with open(path, "rb") as plain, gzip.open(path + ".2.gz", "wb") as packed:
+            packed.write(plain.read())
+        os.unlink(path)
+        if gone:
+            os.unlink(path + ".2.gz")
+        write(folder, "auth.log.3", failures(9, start=0, pid=500))  # older: was read long ago
+        os.utime(path + ".3", (1, 1))
+        write(folder, "auth.log.1", failures(4, start=20, pid=3000))
+        with open(path + ".0.gz", "wb") as damaged:
+            damaged.write(gzip.compress(os.urandom(9000))[:5000])
+        write(folder, "auth.log", failures(2, start=30, pid=4000))
+        follower = Follower("--state", state, path)
+        tries = 6 if gone else 8
+        try:
+            follower.wait(told(ATTACKER, tries))
+            assert [r for r in follower.rows() if r["address"] == ATTACKER][-1]["tries"] == tries, follower.text
+            assert not [r for r in follower.rows() if r["address"] == "198.51.100.8"], "told twice"
+            follower.process.send_signal(signal.SIGTERM)
+            follower.process.wait(20)
+            assert b"auth.log.0.gz: cut off" in follower.process.stderr.read()
+        finally:
+            follower.end(signal.SIGTERM)
+        for name in (".0.gz", ".1", ".2.gz", ".3"):
+            if os.path.exists(path + name):
+                os.unlink(path + name)
+
+
+def test_two_rotations_between_two_looks_lose_nothing(folder):
+    path = write(folder, "auth.log", failures(3))
+    follower = Follower(path)
+    try:
+        time.sleep(1)
+        follower.process.send_signal(signal.SIGSTOP)
+        os.rename(path, path + ".2")
+        write(folder, "auth.log.1", failures(4, start=10, pid=2000))
+        write(folder, "auth.log.some", failures(1, start=1, pid=9001))  # an excerpt is no news
+        write(folder, "auth.log", failures(2, start=20, pid=3000))
+        follower.process.send_signal(signal.SIGCONT)
+        follower.wait(told(ATTACKER, 9))
+        assert [r["tries"] for r in follower.rows()][-1] == 9, follower.text
+    finally:
+        follower.end(signal.SIGTERM)
+
+
 def test_a_state_that_is_damaged_or_of_others_is_not_believed(folder):
     path = write(folder, "auth.log", failures(8))
     state = os.path.join(folder, "state")
