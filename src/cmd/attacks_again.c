@@ -32,6 +32,13 @@ lh_err lh_attacks_read(const struct lh_attacks_args *args,
         zone.latest = logs->items[i].changed;
         lh_feed_begin(feed, &zone, (uint32_t)i);
         err = lh_log_read(logs->items[i].path, &sink, info);
+        // One file that is damaged must not hide what the others say, unless it was asked for.
+        if (err < 0 && logs->items[i].found) {
+            if (feed->seen == NULL) // the first time the inputs are read
+                lh_attacks_complain(info);
+            *info = (struct lh_errinfo){0};
+            err = 0;
+        }
     }
     if (err == 0 && args->journal) {
         zone.latest = args->now;

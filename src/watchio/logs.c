@@ -232,6 +232,8 @@ size_t lh_logs_add_family(struct lh_logs *logs, const char *stem, int64_t now)
             (void)!lh_logs_add(logs, path, now, NULL);
     }
     (void)closedir(directory);
+    for (size_t i = before; i < logs->count; i++)
+        logs->items[i].found = true;
     return logs->count - before;
 }
 

@@ -14,6 +14,7 @@ struct lh_log {
     int64_t changed; // seconds since 1970; now, for standard input
     int64_t first;   // its first stamp, 0 where none is found
     uint64_t device, inode;
+    bool found; // in the family; else named by somebody
 };
 
 struct lh_logs {

@@ -368,6 +368,28 @@ def test_following_without_a_name_takes_the_log_that_grows(folder):
     assert [r["address"] for r in rows(done.stdout.decode())] == [ATTACKER], done
 
 
+def test_a_damaged_file_that_nobody_named_is_told_and_left(folder):
+    if os.geteuid() != 0:
+        raise Skip("root is needed to mount over /var/log")
+    append(os.path.join(folder, "auth.log.1"), failures(8, "198.51.100.8"))
+    append(os.path.join(folder, "auth.log"), failures(8, start=100))
+    with open(os.path.join(folder, "auth.log.2.gz"), "wb") as file:
+        packed = gzip.compress("".join(line + "\n" for line in failures(5000, "198.51.100.9")).encode())
+        file.write(packed[:len(packed) // 2])
+    hide = "mount --bind %s /var/log && { [ ! -d /run/log ] || mount -t tmpfs none /run/log; }" % folder
+    program = os.path.abspath(LHCTL)
+    for words, status in ((["--json"], 1), (["--json", "/var/log/auth.log.2.gz"], 70),
+                          (["--evidence=%s/evidence" % folder, "--json"], 1)):
+        done = subprocess.run(["unshare", "-m", "sh", "-c", hide + ' && exec "$@"', "sh", program, "attacks", *words],
+                              capture_output=True, env=ENV, check=False, timeout=60)
+        if b"mount:" in done.stderr or b"unshare:" in done.stderr:
+            raise Skip("cannot mount here")
+        assert done.returncode == status, done
+        assert done.stderr.count(b"/var/log/auth.log.2.gz: cut off") == 1, done.stderr
+        if status == 1:
+            assert {ATTACKER, "198.51.100.8"} <= set(sources(done.stdout.decode())), done.stdout
+
+
 def test_a_killed_follower_goes_on_where_it_was(folder):
     path = write(folder, "auth.log", failures(4))
     state = os.path.join(folder, "state")
