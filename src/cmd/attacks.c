@@ -111,15 +111,45 @@ static lh_err judge(struct run *run, struct lh_errinfo *info)
     return 0;
 }
 
+static void free_text(char **slot)
+{
+    free(*slot);
+}
+
+// The abuse report as a heap text, the caller's: it may fail, and must not have emptied
+// args->output by then. NULL where none is asked for.
+static lh_err make_abuse(struct run *run, char **out_text, struct lh_errinfo *info)
+{
+    char *text = NULL;
+    size_t len;
+    *out_text = NULL;
+    if (run->args.abuse == NULL)
+        return 0;
+    FILE *out = open_memstream(&text, &len);
+    if (out == NULL)
+        return lh_fail(info, LH_E_NOMEM, 0, "out of memory");
+    lh_err err = lh_attacks_abuse(&run->attacks, &run->args, out, info);
+    if (fclose(out) != 0 && err == 0)
+        err = lh_fail(info, LH_E_NOMEM, 0, "out of memory");
+    if (err == 0)
+        *out_text = text;
+    else
+        free(text);
+    return err;
+}
+
 static lh_err write_report(struct run *run, struct lh_errinfo *info)
 {
     const struct lh_attacks_args *args = &run->args;
+    LH_CLEANUP(free_text) char *abuse = NULL;
+    lh_err err = make_abuse(run, &abuse, info);
+    if (err != 0)
+        return err;
     FILE *out = args->output == NULL ? stdout : fopen(args->output, "we");
     if (out == NULL)
         return lh_fail_errno(info, errno, 0, "cannot write %s", args->output);
-    lh_err err = 0;
-    if (args->abuse != NULL)
-        err = lh_attacks_abuse(&run->attacks, args, out, info);
+    if (abuse != NULL)
+        (void)fputs(abuse, out);
     else if (args->block != LH_BLOCK_NONE)
         lh_attacks_block(&run->attacks, args, out);
     else if (args->json)
@@ -137,8 +167,6 @@ static lh_err write_report(struct run *run, struct lh_errinfo *info)
     bool failed = fflush(out) != 0 || ferror(out) != 0;
     if (out != stdout)
         failed |= fclose(out) != 0;
-    if (err != 0)
-        return err;
     return failed ? lh_fail_errno(info, errno, 0, "cannot write %s",
                                   args->output != NULL ? args->output : "the report")
                   : 0;

@@ -225,6 +225,18 @@ def test_an_abuse_report_has_what_desks_ask_for(folder):
     lhctl("--abuse", ATTACKER, "--from", "noc@example.org", "-", data=b"x", status=70)
 
 
+def test_a_report_that_fails_leaves_the_old_one(folder):
+    path = write(folder, "log", failures(8))
+    out = write(folder, "report", ["the old one"])
+    for address in ("nobody", INNOCENT):
+        lhctl("--abuse", address, "--from", "abuse@example.org", "-o", out, path, status=70)
+        with open(out) as file:
+            assert file.read() == "the old one\n", address
+    lhctl("--abuse", ATTACKER, "--from", "abuse@example.org", "-o", out, path, status=1)
+    with open(out) as file:
+        assert "Subject: SSH login attack from " + ATTACKER in file.read()
+
+
 def test_a_masked_report_does_not_name_this_machine(folder):
     import socket
     name = socket.gethostname()
