@@ -31,7 +31,8 @@ static void print_way(const struct lhcp_result *result, FILE *out)
     (void)fputc('\n', out);
 }
 
-// Which of them held the data back, longest first, as far as it is worth a word.
+// Which of them held the data back longest, and next to that, as far as it is worth a word: a line
+// of a terminal has room for two.
 static void print_bottleneck(const struct lhcp_result *result, FILE *out)
 {
     static const char *const names[LH_BOTTLENECK_NONE] = {
@@ -50,13 +51,17 @@ static void print_bottleneck(const struct lhcp_result *result, FILE *out)
         return;
     for (size_t i = 0; i < LH_BOTTLENECK_N_; i++)
         whole = lh_add_sat(whole, time[i]);
-    (void)fprintf(out, "  held back by: %s (%u %% of the time)", names[first],
-                  (unsigned)lh_muldiv(time[first], 100, whole));
+    enum lh_bottleneck second = LH_BOTTLENECK_NONE;
     for (size_t i = 0; i < LH_BOTTLENECK_NONE; i++) {
-        unsigned percent = (unsigned)lh_muldiv(time[i], 100, whole);
-        if (i != first && percent >= 10)
-            (void)fprintf(out, ", %s (%u %%)", names[i], percent);
+        bool is_longer = second == LH_BOTTLENECK_NONE || time[i] > time[second];
+        if (i != first && time[i] >= whole / 10 && is_longer)
+            second = (enum lh_bottleneck)i;
     }
+    (void)fprintf(out, "  held back by: %s (%u %%)", names[first],
+                  (unsigned)lh_muldiv(time[first], 100, whole));
+    if (second != LH_BOTTLENECK_NONE)
+        (void)fprintf(out, ", %s (%u %%)", names[second],
+                      (unsigned)lh_muldiv(time[second], 100, whole));
     (void)fputc('\n', out);
 }
 
