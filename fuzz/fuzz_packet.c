@@ -133,10 +133,15 @@ hear(struct world *world, const uint8_t *text, size_t len, uint8_t lane, uint64_
     const struct lh_packet_header header = {.lane = lane, .session_id = 1, .pn = pn};
     len = LH_MIN(len, sizeof packet - LH_PACKET_HEADER - LH_PACKET_TAG);
     lh_packet_header_write(&header, packet);
-    lh_err err = lh_aead_null.new(&ctx, nonce, true);
+    const struct lh_aead_text sealed = {.nonce = nonce,
+                                        .aad = packet,
+                                        .aad_len = LH_PACKET_HEADER,
+                                        .in = text,
+                                        .len = len,
+                                        .out = packet + LH_PACKET_HEADER};
+    lh_err err = lh_aead_null.new(&lh_aead_null, &ctx, nonce, true);
     if (err == 0)
-        err = lh_aead_null.seal(ctx, nonce, packet, LH_PACKET_HEADER, text, len,
-                                packet + LH_PACKET_HEADER);
+        err = lh_aead_null.seal(ctx, &sealed);
     LH_ASSERT(err == 0);
     lh_aead_null.free(ctx);
     struct lh_dgram dgram = {
