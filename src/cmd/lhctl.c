@@ -12,10 +12,10 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "cmd/attacks.h"
+#include "cmd/attacks/attacks.h"
 #include "cmd/doctor.h"
 #include "cmd/sessions.h"
-#include "cmd/sshd.h"
+#include "cmd/sshd/sshd.h"
 #include "cmd/version.h"
 
 #define STATUS_USAGE 64 // not a grade of doctor's

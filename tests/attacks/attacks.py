@@ -10,6 +10,7 @@ import random
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -342,6 +343,22 @@ def append(path, lines):
         file.write("".join(line + "\n" for line in lines))
 
 
+def until(what, seconds=60):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.05)
+
+
+def holds(path, what):
+    """Whether a file is there and has these bytes: a state is written after what it holds was told."""
+    try:
+        with open(path, "rb") as file:
+            return what in file.read()
+    except FileNotFoundError:
+        return False
+
+
 def told(address, tries):
     return lambda found: any(r["address"] == address and r["tries"] >= tries for r in found)
 
@@ -408,7 +425,7 @@ def test_a_killed_follower_goes_on_where_it_was(folder):
     follower = Follower("--state", state, path)
     append(path, failures(2, "198.51.100.8", 10, pid=2000) + failures(5, "198.51.100.10", 20, pid=3000))
     follower.wait(told("198.51.100.10", 5))
-    time.sleep(0.5)
+    until(lambda: holds(state, socket.inet_aton("198.51.100.10")))
     follower.end(signal.SIGKILL)
     # While nobody watches: more lines, a rotation, more lines.
     append(path, failures(1, start=4, pid=1004))
@@ -579,21 +596,19 @@ def test_following_the_journal_goes_on_behind_the_cursor(folder):
     os.chmod(fake, 0o755)
     before = ENV["PATH"]
     ENV["PATH"] = folder + ":" + before
+    state, asked = os.path.join(folder, "state"), os.path.join(folder, "asked")
     try:
-        for first, count, tries in ((0, 5, 5), (5, 4, 9)):
+        for first, count, end in ((0, 5, signal.SIGKILL), (5, 4, signal.SIGTERM)):
             write(folder, "answer", answer(first, count))
-            follower = Follower("--journal", "--state", os.path.join(folder, "state"))
-            if tries == 5:
-                follower.wait(told(ATTACKER, tries))
-            else:
-                time.sleep(3)
-            follower.end(signal.SIGKILL if tries == 5 else signal.SIGTERM)
+            follower = Follower("--journal", "--state", state)
+            until(lambda: holds(state, b"c=4") if first == 0 else holds(asked, b"after-cursor"))
+            follower.end(end)
     finally:
         ENV["PATH"] = before
-    with open(os.path.join(folder, "asked")) as file:
-        asked = file.read().splitlines()
-    assert "--follow" in asked[0] and "--after-cursor" not in asked[0], asked
-    assert "--after-cursor=c=4" in asked[1], asked
+    with open(asked) as file:
+        words = file.read().splitlines()
+    assert "--follow" in words[0] and "--after-cursor" not in words[0], words
+    assert "--after-cursor=c=4" in words[1], words
 
 
 def main():

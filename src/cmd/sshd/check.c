@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "cmd/sshd_internal.h"
+#include "cmd/sshd/internal.h"
 #include "sshdapply/check.h"
 
 #define FIELD(name) offsetof(struct lh_sshd_args, name)

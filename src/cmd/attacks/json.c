@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "cmd/attacks.h"
+#include "cmd/attacks/attacks.h"
 
 static const struct {
     const char *name;

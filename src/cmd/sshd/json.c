@@ -8,7 +8,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "cmd/sshd_internal.h"
+#include "cmd/sshd/internal.h"
 
 #define FORMAT 1
 

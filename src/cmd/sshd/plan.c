@@ -7,7 +7,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "cmd/sshd_internal.h"
+#include "cmd/sshd/internal.h"
 #include "sshdapply/plan.h"
 
 #define FIELD(name) offsetof(struct lh_sshd_args, name)

@@ -6,7 +6,7 @@
 #include <inttypes.h>
 
 #include "base/cleanup.h"
-#include "cmd/attacks_again.h"
+#include "cmd/attacks/again.h"
 
 // "# guarded 192.0.2.7: reason" for each source that would be blocked otherwise.
 static void print_guarded(const struct lh_attacks *a, const char *comment, FILE *out)

@@ -14,7 +14,7 @@
 #include "base/base64.h"
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "cmd/attacks_again.h"
+#include "cmd/attacks/again.h"
 #include "crypto/hash.h"
 #include "sys/clock.h"
 #include "watchio/contact.h"

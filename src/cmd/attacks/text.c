@@ -9,7 +9,7 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "base/text.h"
-#include "cmd/attacks.h"
+#include "cmd/attacks/attacks.h"
 
 #define WIDTH   80
 #define COLUMNS 60 // of a timeline

@@ -5,7 +5,7 @@
 #include <inttypes.h>
 
 #include "base/cleanup.h"
-#include "cmd/attacks.h"
+#include "cmd/attacks/attacks.h"
 
 // Writes the reason to `out->why` and returns true where the setting would have helped.
 typedef bool advise(const struct lh_attacks *a, struct lh_advice *out);

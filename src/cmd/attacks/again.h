@@ -4,8 +4,8 @@
 #ifndef LH_CMD_ATTACKS_AGAIN_H
 #define LH_CMD_ATTACKS_AGAIN_H
 
-#include "cmd/attacks.h"
-#include "cmd/attacks_args.h"
+#include "cmd/attacks/args.h"
+#include "cmd/attacks/attacks.h"
 #include "watch/feed.h"
 
 // Feeds all inputs to `feed`, as they were found. LH_E_INVALID for standard input.

@@ -14,7 +14,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "cmd/sshd_internal.h"
+#include "cmd/sshd/internal.h"
 #include "ssh/pin.h"
 #include "sshdapply/offered.h"
 

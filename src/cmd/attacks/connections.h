@@ -3,8 +3,8 @@
 #define LH_CMD_ATTACKS_CONNECTIONS_H
 
 #include "base/limits.h"
-#include "cmd/attacks.h"
-#include "cmd/attacks_args.h"
+#include "cmd/attacks/args.h"
+#include "cmd/attacks/attacks.h"
 #include "watchio/proc.h"
 
 struct lh_connections {

@@ -14,7 +14,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "cmd/attacks_again.h"
+#include "cmd/attacks/again.h"
 #include "crypto/hash.h"
 
 #define SOURCES_MAX 300   // with lines of their own

@@ -3,7 +3,7 @@
 // How it works. A second state is fed with the same lines under the same rules; whenever it knows
 // at once whose line it is, and the source is wanted, the line is written. Lines that only a later
 // one gave an address are missing here, but named by number in the report.
-#include "cmd/attacks_again.h"
+#include "cmd/attacks/again.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/text.h"
-#include "cmd/attacks.h"
+#include "cmd/attacks/attacks.h"
 
 const char *lh_plural(uint64_t number, const char *one, const char *more)
 {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // lhctl attacks: what the outputs share.
-#ifndef LH_CMD_ATTACKS_H
-#define LH_CMD_ATTACKS_H
+#ifndef LH_CMD_ATTACKS_ATTACKS_H
+#define LH_CMD_ATTACKS_ATTACKS_H
 
 #include <stdbool.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #include <time.h>
 
 #include "base/math.h"
-#include "cmd/attacks_connections.h"
+#include "cmd/attacks/connections.h"
 
 #define SHOWN     20
 #define PILE      16 // connections of one peer in one state that deserve words

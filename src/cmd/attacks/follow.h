@@ -2,8 +2,8 @@
 #ifndef LH_CMD_ATTACKS_FOLLOW_H
 #define LH_CMD_ATTACKS_FOLLOW_H
 
-#include "cmd/attacks.h"
-#include "cmd/attacks_args.h"
+#include "cmd/attacks/args.h"
+#include "cmd/attacks/attacks.h"
 #include "watch/feed.h"
 
 // Watches args' file or journal until SIGTERM or SIGINT, and prints each verdict when it is first

@@ -6,7 +6,7 @@
 // which it holds, so that after kill -9 the next run reads on from exactly there: no line is
 // counted twice, none is lost. What was told is part of the state, which is therefore written at
 // once when something was; else once a minute and at the end, since it may be tens of megabytes.
-#include "cmd/attacks_follow.h"
+#include "cmd/attacks/follow.h"
 
 #include <errno.h>
 #include <inttypes.h>

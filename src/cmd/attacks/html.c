@@ -11,7 +11,7 @@
 #include "base/cleanup.h"
 #include "base/math.h"
 #include "base/text.h"
-#include "cmd/attacks.h"
+#include "cmd/attacks/attacks.h"
 
 #define WIDTH 960 // of the picture
 #define LEFT  190 // where the time axis begins: names stand before it

@@ -2,7 +2,7 @@
 //
 // How it works. Inputs are found and put in order, every line is fed to the state, the state is
 // judged, and one of the outputs writes it down. What is found decides the exit status.
-#include "cmd/attacks.h"
+#include "cmd/attacks/attacks.h"
 
 #include <errno.h>
 #include <langinfo.h>
@@ -13,9 +13,9 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
-#include "cmd/attacks_again.h"
-#include "cmd/attacks_connections.h"
-#include "cmd/attacks_follow.h"
+#include "cmd/attacks/again.h"
+#include "cmd/attacks/connections.h"
+#include "cmd/attacks/follow.h"
 #include "sys/clock.h"
 #include "watch/feed.h"
 #include "watchio/journalctl.h"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cmd/attacks_args.h"
+#include "cmd/attacks/args.h"
 
 #include <stdlib.h>
 #include <string.h>

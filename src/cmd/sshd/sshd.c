@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "cmd/sshd.h"
+#include "cmd/sshd/sshd.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/text.h"
-#include "cmd/sshd_internal.h"
+#include "cmd/sshd/internal.h"
 
 static const struct {
     const char *name;
