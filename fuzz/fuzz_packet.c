@@ -84,6 +84,7 @@ static void start(struct world *world, bool is_client, lh_ns now)
         .aead = &lh_aead_null,
         .epoch_shift = LH_EPOCH_SHIFT,
         .block_max = 65536,
+        .block_full = 5000,
         .receive_budget = 1 << 20,
         .seed = 9,
         .events = &events,

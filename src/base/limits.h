@@ -9,7 +9,7 @@
 #include "base/time.h"
 
 // --- Packets (longhaul-protocol(5), "Packets") ---
-#define LH_PACKET_HEADER    12   // bytes in clear, authenticated
+#define LH_PACKET_HEADER    8    // bytes in clear, authenticated
 #define LH_PACKET_TAG       16   // AEAD tag, the same for every suite
 #define LH_PACKET_MAX       9216 // largest UDP payload ever built or accepted (jumbo frames)
 #define LH_PACKET_MIN_MTU   1200 // UDP payload that every path is assumed to carry (RFC 9000, 14)

@@ -289,6 +289,7 @@ static lh_err make_transport(struct lh_session *session,
         .master = *config->master,
         .epoch_shift = params->epoch_shift,
         .block_max = ((uint32_t)1 << params->block_log2) + LH_BLOCK_HEADER_MAX,
+        .block_full = ((uint32_t)1 << params->block_log2) + LH_BLOCK_HEAD, // of a large file
         .receive_budget = params->own_receive_budget,
         .has_ecn = (params->features & LH_FEATURE_ECN) != 0,
         .events = &transport_events,

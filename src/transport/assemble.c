@@ -20,7 +20,8 @@
 #include "transport/engine_internal.h"
 
 #define OVERHEAD       (LH_PACKET_HEADER + LH_PACKET_TAG)
-#define PIECES_MAX     32  // pieces of content in one packet
+#define PIECES_MAX     32 // pieces of content in one packet
+#define PIECE_MIN      (LH_FRAME_DATA_HEADER + LH_FRAME_DATA_BLOCK_LEN + LH_FRAME_DATA_LEN + 2)
 #define CHUNK_MIN      128 // a further chunk is begun only in so much room
 #define LIMIT_MIN      (OVERHEAD + LH_FRAME_TOKEN_LEN)
 #define SKIP_EVERY     1024
@@ -32,7 +33,9 @@ struct packet {
     struct lh_lane *lane;
     lh_ns now;
     struct lh_writer writer; // plaintext, in its final place
+    uint8_t *last_data;      // type of the last DATA frame, where the last piece is one
     uint32_t pieces;
+    bool is_full;         // the last frame goes on to the end of the packet
     bool tracked;         // expects an acknowledgement
     bool is_repeat;       // made of content that is outstanding already
     bool is_behind_first; // in its batch
@@ -47,7 +50,6 @@ static size_t seal(struct packet *packet, uint8_t *buffer, size_t len)
     struct lh_lane *lane = packet->lane;
     uint64_t pn = lane->sent.next;
     struct lh_packet_header header = {
-        .epoch = (uint8_t)(pn >> lane->epoch_shift & 3),
         .lane = lane->id,
         .session_id = packet->transport->config.session_id,
         .pn = pn,
@@ -156,24 +158,40 @@ add_piece(struct packet *packet, uint32_t block, uint32_t offset, uint16_t len, 
     packet->tracked = true;
 }
 
+// Bytes of a DATA frame besides its content and its length.
+static size_t data_header(const struct lh_transport *transport, const struct lh_frame_data *chunk)
+{
+    bool is_full = chunk->block_len == transport->config.block_full;
+    return LH_FRAME_DATA_HEADER + (is_full ? 0 : LH_FRAME_DATA_BLOCK_LEN);
+}
+
+// Writes the chunk, which must fit. Where no other frame could follow, its length goes without
+// saying.
 static void add_chunk(struct packet *packet, const struct lh_frame_data *chunk)
 {
-    lh_frame_write_data(&packet->writer, chunk);
+    struct lh_frame_data frame = *chunk;
+    if (chunk->block_len == packet->transport->config.block_full)
+        frame.block_len = 0;
+    size_t used = data_header(packet->transport, chunk) + chunk->len;
+    frame.to_end = lh_writer_left(&packet->writer) < used + LH_FRAME_DATA_LEN;
+    packet->is_full = frame.to_end;
+    packet->last_data = packet->writer.at;
+    lh_frame_write_data(&packet->writer, &frame);
     add_piece(packet, chunk->block, chunk->offset, chunk->len, false);
     packet->lane->stats.block_bytes_sent += chunk->len;
 }
 
 static void add_stream(struct packet *packet, const struct lh_frame_stream *chunk)
 {
+    packet->last_data = NULL;
     lh_frame_write_stream(&packet->writer, chunk);
     add_piece(packet, 0, (uint32_t)chunk->offset, chunk->len, true);
 }
 
-// Room for the content of one more frame with a header of `header` bytes; one byte stays for
-// ACK_NOW.
-static uint32_t room_for(const struct packet *packet, size_t header)
+// Room for the content of a STREAM frame; one byte stays for ACK_NOW.
+static uint32_t stream_room(const struct packet *packet)
 {
-    return (uint32_t)lh_sub_sat(lh_writer_left(&packet->writer), header + 1);
+    return (uint32_t)lh_sub_sat(lh_writer_left(&packet->writer), LH_FRAME_STREAM_HEADER + 1);
 }
 
 // Adds one piece of content; false where there is none for this lane.
@@ -183,14 +201,14 @@ static bool write_piece(struct packet *packet)
     struct lh_frame_stream stream;
     struct lh_frame_data chunk;
     if (lh_engine_carries_stream(transport, packet->lane) &&
-        lh_stream_tx_take(&transport->stream_tx, room_for(packet, LH_FRAME_STREAM_HEADER),
-                          &stream)) {
+        lh_stream_tx_take(&transport->stream_tx, stream_room(packet), &stream)) {
         add_stream(packet, &stream);
         return true;
     }
     uint64_t again = transport->block_tx.retransmitted_bytes;
+    uint64_t room = lh_sub_sat(lh_writer_left(&packet->writer), LH_FRAME_DATA_HEADER);
     if (lh_engine_carries_blocks(transport, packet->lane) &&
-        lh_block_tx_take(&transport->block_tx, room_for(packet, LH_FRAME_DATA_HEADER), &chunk)) {
+        lh_block_tx_take(&transport->block_tx, (uint32_t)room, &chunk)) {
         add_chunk(packet, &chunk);
         packet->lane->stats.retransmitted_bytes += transport->block_tx.retransmitted_bytes - again;
         return true;
@@ -208,13 +226,15 @@ static void repeat_record(struct packet *packet, const struct lh_sent_record *re
         const struct lh_content old = *lh_sent_content(&packet->lane->sent, record, i);
         struct lh_frame_stream stream;
         struct lh_frame_data chunk;
+        if (packet->is_full)
+            break;
         if (old.is_stream) {
             if (lh_stream_tx_again(&transport->stream_tx, old.offset, old.len, &stream) &&
-                stream.len <= room_for(packet, LH_FRAME_STREAM_HEADER))
+                stream.len <= stream_room(packet))
                 add_stream(packet, &stream);
         } else if (lh_block_tx_again(&transport->block_tx, old.block, old.offset, old.len,
                                      &chunk) &&
-                   chunk.len <= room_for(packet, LH_FRAME_DATA_HEADER)) {
+                   data_header(transport, &chunk) + chunk.len <= lh_writer_left(&packet->writer)) {
             add_chunk(packet, &chunk);
             packet->lane->stats.retransmitted_bytes += chunk.len;
         }
@@ -253,8 +273,8 @@ static void write_data(struct packet *packet)
         lh_frame_write_state(&packet->writer, &state);
         lane->state_due = false;
     }
-    while (packet->pieces < PIECES_MAX) {
-        size_t least = packet->pieces == 0 ? LH_FRAME_DATA_HEADER + 2 : CHUNK_MIN;
+    while (packet->pieces < PIECES_MAX && !packet->is_full) {
+        size_t least = packet->pieces == 0 ? PIECE_MIN : CHUNK_MIN;
         if (lh_writer_left(&packet->writer) < least || !write_piece(packet))
             break;
     }
@@ -262,14 +282,15 @@ static void write_data(struct packet *packet)
         write_tail(packet);
     if (packet->pieces == 0)
         return;
-    if (lh_engine_has_data_for(packet->transport, lane)) {
-        if (!lane->is_udp)
-            return; // a pipe has no use for packets of one size
+    if (!lh_engine_has_data_for(packet->transport, lane)) {
+        if (packet->last_data != NULL)
+            *packet->last_data |= LH_DATA_ACK_NOW;
+        else
+            lh_write_u8(&packet->writer, LH_FRAME_ACK_NOW);
+    } else if (lane->is_udp && !packet->is_full) { // a pipe has no use for packets of one size
         // Padding: zeros, which read as LH_FRAME_PAD.
         size_t left = lh_writer_left(&packet->writer);
         memset(lh_write_reserve(&packet->writer, left), 0, left);
-    } else {
-        lh_write_u8(&packet->writer, LH_FRAME_ACK_NOW);
     }
 }
 
@@ -343,7 +364,8 @@ static size_t next_packet(struct packet *packet, struct lh_batch *batch, size_t 
     uint8_t *buffer = batch->buffer + batch->len;
     uint32_t ping = packet->transport->closing ? 0 : lh_probe_size(&lane->probe, packet->now);
     packet->pieces = 0;
-    packet->tracked = packet->is_repeat = false;
+    packet->last_data = NULL;
+    packet->tracked = packet->is_repeat = packet->is_full = false;
     if (ping > 0) {
         // A first packet may be as large as its PING; later ones must fit the batch.
         size_t most = batch->segments == 0 ? batch->room : limit;

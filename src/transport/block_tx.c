@@ -152,13 +152,23 @@ static void fill(const struct lh_tx_block *block,
     };
 }
 
-static bool take_lost(struct lh_block_tx *tx, uint32_t room, struct lh_frame_data *out_chunk)
+// What of `room` is left for content.
+static uint32_t
+room_of(const struct lh_block_tx *tx, const struct lh_tx_block *block, uint32_t room)
 {
-    struct lh_link *link = lh_list_first(&tx->lost);
+    uint64_t left = block->len == tx->full_len ? room : lh_sub_sat(room, LH_FRAME_DATA_BLOCK_LEN);
+    return (uint32_t)LH_MIN(left, (uint64_t)UINT16_MAX);
+}
+
+static bool take_lost(struct lh_block_tx *tx,
+                      struct lh_tx_block *block,
+                      uint32_t room,
+                      struct lh_frame_data *out_chunk)
+{
     struct lh_range range;
-    if (link == NULL)
+    room = room_of(tx, block, room);
+    if (room == 0)
         return false;
-    struct lh_tx_block *block = LH_CONTAINER_OF(link, struct lh_tx_block, lost_link);
     bool any = lh_ranges_first(&block->lost, &range);
     LH_ASSERT(any);
     uint64_t removed = 0;
@@ -167,7 +177,7 @@ static bool take_lost(struct lh_block_tx *tx, uint32_t room, struct lh_frame_dat
     lh_err err = lh_ranges_remove(&block->lost, range.start, end, &removed);
     LH_ASSERT(err == 0);
     if (block->lost.count == 0)
-        lh_list_remove(link);
+        lh_list_remove(&block->lost_link);
     tx->retransmitted_bytes += removed;
     fill(block, (uint32_t)range.start, (uint32_t)(end - range.start), out_chunk);
     return true;
@@ -175,16 +185,16 @@ static bool take_lost(struct lh_block_tx *tx, uint32_t room, struct lh_frame_dat
 
 bool lh_block_tx_take(struct lh_block_tx *tx, uint32_t room, struct lh_frame_data *out_chunk)
 {
-    room = LH_MIN(room, (uint32_t)UINT16_MAX);
-    if (room == 0)
-        return false;
-    if (take_lost(tx, room, out_chunk))
-        return true;
+    struct lh_link *link = lh_list_first(&tx->lost);
+    if (link != NULL)
+        return take_lost(tx, LH_CONTAINER_OF(link, struct lh_tx_block, lost_link), room, out_chunk);
     if (tx->unsent_blocks == 0)
         return false;
     struct lh_tx_block *block = find(tx, tx->fresh);
     LH_ASSERT(block != NULL && block->sent < block->len);
-    uint32_t len = LH_MIN(room, block->len - block->sent);
+    uint32_t len = LH_MIN(room_of(tx, block, room), block->len - block->sent);
+    if (len == 0)
+        return false;
     fill(block, block->sent, len, out_chunk);
     block->sent += len;
     tx->unsent_bytes -= len;

@@ -46,6 +46,7 @@ struct lh_block_tx {
     uint64_t grant_bytes, grant_block; // the peer's newest
     uint64_t acked_bytes;
     uint64_t retransmitted_bytes;
+    uint32_t full_len;   // of a full block, whose length its chunks need not say; 0 at first
     bool wants_room;     // a push was refused; whoever tells the caller clears it
     uint32_t wanted_len; // its length
     bool window_limited; // and it was the peer's window
@@ -77,7 +78,8 @@ bool lh_block_tx_supply(struct lh_block_tx *tx, uint32_t number, uint8_t *data);
 // The next block that has to be supplied, each once; false where there is none.
 bool lh_block_tx_wanted(struct lh_block_tx *tx, uint32_t *out_number);
 
-// The next chunk of at most `room` content bytes; false where there is none.
+// The next chunk of at most `room` content bytes, less LH_FRAME_DATA_BLOCK_LEN where its block is
+// not a full one; false where there is none.
 bool lh_block_tx_take(struct lh_block_tx *tx, uint32_t room, struct lh_frame_data *out_chunk);
 // The chunk once more (a precaution), where it still is unacknowledged.
 bool lh_block_tx_again(struct lh_block_tx *tx,

@@ -74,6 +74,8 @@ lh_err lh_transport_new(const struct lh_transport_config *config,
     if (err == 0)
         err = lh_block_tx_init(&transport->block_tx);
     if (err == 0)
+        transport->block_tx.full_len = config->block_full;
+    if (err == 0)
         err = lh_block_rx_init(&transport->block_rx, config->block_max, config->receive_budget,
                                config->events->on_block_begin != NULL ? &sink : NULL);
     if (err != 0) {

@@ -7,26 +7,41 @@
 #include "base/assert.h"
 #include "base/cleanup.h"
 
+#define TYPE_MASK   0x0f // of a frame's first byte; the rest are flags
+#define NUMBER_BITS 24   // of a packet number in the header
+#define NUMBER_SPAN ((uint64_t)1 << NUMBER_BITS)
+
 void lh_packet_header_write(const struct lh_packet_header *header, uint8_t out[LH_PACKET_HEADER])
 {
-    LH_DASSERT(header->pn <= LH_PN_MAX);
-    out[0] = (uint8_t)(LH_PACKET_TYPE << 4 | (header->epoch & 3) << 2);
-    out[1] = header->lane;
-    lh_le32_store(out + 2, header->session_id);
-    lh_le32_store(out + 6, (uint32_t)header->pn);
-    lh_le16_store(out + 10, (uint16_t)(header->pn >> 32));
+    LH_DASSERT(header->pn <= LH_PN_MAX && header->lane < LH_LANES_MAX);
+    lh_le64_store(out, LH_PACKET_TYPE << 4 | header->lane | (uint64_t)header->session_id << 8 |
+                           header->pn << 40);
 }
 
-lh_err lh_packet_header_read(const uint8_t *data, size_t len, struct lh_packet_header *out_header)
+// The number closest to `next` whose low bits are `low`.
+static uint64_t number_near(uint64_t next, uint64_t low)
+{
+    uint64_t pn = (next & ~(NUMBER_SPAN - 1)) | low;
+    if (pn + NUMBER_SPAN / 2 <= next)
+        return pn + NUMBER_SPAN;
+    if (pn > next + NUMBER_SPAN / 2 && pn >= NUMBER_SPAN)
+        return pn - NUMBER_SPAN;
+    return pn;
+}
+
+lh_err lh_packet_header_read(const uint8_t *data,
+                             size_t len,
+                             uint64_t next,
+                             struct lh_packet_header *out_header)
 {
     if (len < LH_PACKET_HEADER + LH_PACKET_TAG)
         return LH_E_AUTH;
-    if (data[0] >> 4 != LH_PACKET_TYPE || (data[0] & 3) != 0)
+    uint64_t header = lh_le64_load(data);
+    if ((header >> 4 & 15) != LH_PACKET_TYPE)
         return LH_E_AUTH;
-    out_header->epoch = data[0] >> 2 & 3;
-    out_header->lane = data[1];
-    out_header->session_id = lh_le32_load(data + 2);
-    out_header->pn = lh_le32_load(data + 6) | (uint64_t)lh_le16_load(data + 10) << 32;
+    out_header->lane = header & 15;
+    out_header->session_id = (uint32_t)(header >> 8);
+    out_header->pn = number_near(next, header >> 40);
     return 0;
 }
 
@@ -35,10 +50,16 @@ static bool read_data(struct lh_reader *reader, struct lh_frame *frame)
     struct lh_frame_data *data = &frame->data;
     data->block = lh_read_u32(reader);
     data->offset = lh_read_u24(reader);
-    data->block_len = lh_read_u24(reader);
-    data->len = lh_read_u16(reader);
-    data->bytes = lh_read_bytes(reader, data->len);
-    return data->len > 0 && (uint64_t)data->offset + data->len <= data->block_len;
+    bool has_block_len = frame->flags & LH_DATA_HAS_BLOCK_LEN;
+    data->block_len = has_block_len ? lh_read_u24(reader) : 0;
+    data->to_end = (frame->flags & LH_DATA_HAS_LEN) == 0;
+    data->ack_now = frame->flags & LH_DATA_ACK_NOW;
+    size_t len = data->to_end ? lh_reader_left(reader) : lh_read_u16(reader);
+    if (len == 0 || len > UINT16_MAX)
+        return false;
+    data->len = (uint16_t)len;
+    data->bytes = lh_read_bytes(reader, len);
+    return !has_block_len || (uint64_t)data->offset + len <= data->block_len;
 }
 
 static bool read_stream(struct lh_reader *reader, struct lh_frame *frame)
@@ -105,6 +126,10 @@ static bool read_nothing(struct lh_reader *reader, struct lh_frame *frame)
     return true;
 }
 
+static const uint8_t frame_flags[LH_FRAME_N_] = {
+    [LH_FRAME_DATA] = LH_DATA_HAS_LEN | LH_DATA_HAS_BLOCK_LEN | LH_DATA_ACK_NOW,
+};
+
 static bool (*const frame_readers[LH_FRAME_N_])(struct lh_reader *, struct lh_frame *) = {
     [LH_FRAME_DATA] = read_data,
     [LH_FRAME_STREAM] = read_stream,
@@ -123,11 +148,13 @@ lh_err lh_frame_read(struct lh_reader *reader, struct lh_frame *out_frame)
 {
     if (lh_reader_left(reader) == 0)
         return LH_EOF;
-    uint8_t type = lh_read_u8(reader);
-    if (type == LH_FRAME_PAD)
+    uint8_t first = lh_read_u8(reader), type = first & TYPE_MASK;
+    if (first == LH_FRAME_PAD)
         return LH_EOF;
-    if (type >= LH_FRAME_N_)
+    if (type == LH_FRAME_PAD || type >= LH_FRAME_N_ ||
+        (first & ~TYPE_MASK & ~frame_flags[type]) != 0)
         return LH_E_PROTO;
+    out_frame->flags = first & (uint8_t)~TYPE_MASK;
     out_frame->type = (enum lh_frame_type)type;
     bool good = frame_readers[type](reader, out_frame);
     return good && !reader->bad ? 0 : LH_E_PROTO;
@@ -136,11 +163,15 @@ lh_err lh_frame_read(struct lh_reader *reader, struct lh_frame *out_frame)
 void lh_frame_write_data(struct lh_writer *writer, const struct lh_frame_data *frame)
 {
     LH_DASSERT(frame->block_len < 1u << 24);
-    lh_write_u8(writer, LH_FRAME_DATA);
+    lh_write_u8(writer, (uint8_t)(LH_FRAME_DATA | (frame->to_end ? 0 : LH_DATA_HAS_LEN) |
+                                  (frame->block_len == 0 ? 0 : LH_DATA_HAS_BLOCK_LEN) |
+                                  (frame->ack_now ? LH_DATA_ACK_NOW : 0)));
     lh_write_u32(writer, frame->block);
     lh_write_u24(writer, frame->offset);
-    lh_write_u24(writer, frame->block_len);
-    lh_write_u16(writer, frame->len);
+    if (frame->block_len != 0)
+        lh_write_u24(writer, frame->block_len);
+    if (!frame->to_end)
+        lh_write_u16(writer, frame->len);
     lh_write_bytes(writer, frame->bytes, frame->len);
 }
 

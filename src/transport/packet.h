@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The codec of packets: the 12 header bytes in clear, and the frames of the plaintext.
+// The codec of packets: the 8 header bytes in clear, and the frames of the plaintext.
 //
-//   header  type:4 epoch:2 flags:2 | lane 8 | session id 32 | packet number 48      (little endian)
+//   header  type:4 lane:4 | session id 32 | low 24 bits of the packet number        (little endian)
 //   then    ciphertext of frames, 16 bytes tag
 //
-// Frames are `type u8, fields`. An unknown type, a field out of range or a frame cut short is
-// LH_E_PROTO: the peer is authenticated, so it is broken or hostile.
+// What a full packet of content says besides its content is 16 bytes, and the tag: header, frame
+// type, block, offset. Lengths go without saying where they can.
+//
+// Frames are `flags:4 type:4, fields`. An unknown type, a field out of range or a frame cut short
+// is LH_E_PROTO: the peer is authenticated, so it is broken or hostile.
 #ifndef LH_TRANSPORT_PACKET_H
 #define LH_TRANSPORT_PACKET_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/bytes.h"
@@ -20,16 +24,19 @@
 #define LH_PACKET_TYPE 1 // the only outer type of protocol version 1
 
 struct lh_packet_header {
-    uint8_t epoch; // low two bits of the key epoch: a check, not a signal
-    uint8_t lane;
+    uint8_t lane; // below LH_LANES_MAX
     uint32_t session_id;
     uint64_t pn;
 };
 
 void lh_packet_header_write(const struct lh_packet_header *header, uint8_t out[LH_PACKET_HEADER]);
-// LH_E_AUTH for what is no packet of ours (too short, another type, reserved bits set).
+// `next` is the number after the largest received so far: the number read is the one next to it
+// that has the low bits given. (A sender is never 2^23 packets ahead of what it knows to have
+// arrived, nor does the replay window reach so far back.)
+// LH_E_AUTH for what is no packet of ours (too short, another type).
 lh_err lh_packet_header_read(const uint8_t *data,
                              size_t len,
+                             uint64_t next,
                              struct lh_packet_header *out_header) LH_MUST_CHECK;
 
 enum lh_frame_type {
@@ -48,14 +55,23 @@ enum lh_frame_type {
     LH_FRAME_N_
 };
 
+// Flags of DATA, in the upper half of its type byte.
+#define LH_DATA_HAS_LEN       0x10 // else its bytes go on to the end of the packet
+#define LH_DATA_HAS_BLOCK_LEN 0x20 // else it is that of a full block (lh_transport_config)
+#define LH_DATA_ACK_NOW       0x40 // as LH_FRAME_ACK_NOW
+
 struct lh_frame_data {
     uint32_t block;
     uint32_t offset;
-    uint32_t block_len; // 1 .. ; the same in every frame of the block
+    uint32_t block_len; // the same in every frame of the block; 0: that of a full block
     const uint8_t *bytes;
     uint16_t len;
+    bool to_end;  // nothing follows in the packet: `len` goes without saying
+    bool ack_now; // the sender pauses after this packet: report at once
 };
-#define LH_FRAME_DATA_HEADER 13
+#define LH_FRAME_DATA_HEADER    8 // with neither length
+#define LH_FRAME_DATA_BLOCK_LEN 3
+#define LH_FRAME_DATA_LEN       2
 
 struct lh_frame_stream {
     uint64_t offset;
@@ -102,6 +118,7 @@ struct lh_frame_ecn {
 
 struct lh_frame {
     enum lh_frame_type type;
+    uint8_t flags; // LH_DATA_...
     union {
         struct lh_frame_data data;
         struct lh_frame_stream stream;

@@ -91,11 +91,12 @@ struct lh_transport_config {
     struct lh_secret master;         // copied; wiped at free
     uint8_t epoch_shift;             // LH_EPOCH_SHIFT; tests use less
     uint32_t block_max;              // largest block, LH_BLOCK_HEADER_MAX included
-    uint64_t receive_budget;         // bytes of blocks that we hold at most
-    uint64_t forgery_limit;          // 0 = the AEAD's
-    uint64_t seed;  // all randomness of this end; the peer must not be able to guess it
-    lh_ns rtt_hint; // measured during set-up, 0 = unknown
-    bool has_ecn;   // both sides count ECN marks (LH_FEATURE_ECN): UDP packets may carry them
+    uint32_t block_full;     // length of a full block, the same on both ends: said in no packet
+    uint64_t receive_budget; // bytes of blocks that we hold at most
+    uint64_t forgery_limit;  // 0 = the AEAD's
+    uint64_t seed;           // all randomness of this end; the peer must not be able to guess it
+    lh_ns rtt_hint;          // measured during set-up, 0 = unknown
+    bool has_ecn; // both sides count ECN marks (LH_FEATURE_ECN): UDP packets may carry them
     const struct lh_transport_events *events;
     void *user;
 };

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "udp/route.h"
 #include "udp/socket.h"
 #include "udp/socket_internal.h"
 
@@ -153,8 +154,11 @@ static size_t split_message(struct lh_udp_socket *socket,
     for (; left > 0 && count < LH_UDP_SEGMENTS_MAX; count++) {
         size_t len =
             control.segment_size == 0 || control.segment_size > left ? left : control.segment_size;
-        dgrams[count] = (struct lh_udp_dgram){
-            .data = at, .len = len, .path = path, .ecn = control.ecn, .lane = len > 1 ? at[1] : 0};
+        dgrams[count] = (struct lh_udp_dgram){.data = at,
+                                              .len = len,
+                                              .path = path,
+                                              .ecn = control.ecn,
+                                              .lane = lh_route_lane(at, len)};
         at += len;
         left -= len;
     }

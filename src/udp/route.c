@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "udp/route.h"
 
+#include <assert.h>
 #include <string.h>
 
 #include "base/assert.h"
@@ -13,12 +14,13 @@ bool lh_route_parse(const uint8_t *data, size_t len, struct lh_route_header *out
     struct lh_reader reader = lh_reader_of(data, len);
     struct lh_route_header header;
 
+    static_assert(LH_LANES_MAX == 16, "four bits name a lane");
     if (LH_GUARD(ROUTE_LENGTH, len < LH_ROUTE_PACKET_MIN || len > LH_PACKET_MAX))
         return false;
-    (void)lh_read_u8(&reader); // type, epoch, flags: the transport's
-    header.lane = lh_read_u8(&reader);
+    header.lane = lh_route_lane(data, len);
+    (void)lh_read_u8(&reader); // the rest of it is the transport's
     header.session_id = lh_read_u32(&reader);
-    if (header.lane == 0 || header.lane >= LH_LANES_MAX || reader.bad)
+    if (header.lane == 0 || reader.bad)
         return false;
     *out_header = header;
     return true;

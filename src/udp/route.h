@@ -5,7 +5,7 @@
 //
 // A forwarded datagram, little endian, one message on the owner's inbox:
 //     magic "LHF1" 4 | family 1 (4 or 6) | ecn 1 | peer port 2 |
-//     peer address 4 or 16 | local address 4 or 16 | scope 4 (family 6 only) | packet 28 ..
+//     peer address 4 or 16 | local address 4 or 16 | scope 4 (family 6 only) | packet 24 ..
 //     LH_PACKET_MAX
 #ifndef LH_UDP_ROUTE_H
 #define LH_UDP_ROUTE_H
@@ -26,8 +26,14 @@ struct lh_route_header {
     uint8_t lane;
 };
 
+// The lane that a packet says it is of, 0 where there is no byte of it.
+static inline uint8_t lh_route_lane(const uint8_t *data, size_t len)
+{
+    return len > 0 ? data[0] & 15 : 0;
+}
+
 // Reads what stands in clear in front of every packet. False where it cannot be a packet of a UDP
-// lane: too short, too long, lane 0 or beyond LH_LANES_MAX.
+// lane: too short, too long, lane 0.
 bool lh_route_parse(const uint8_t *data, size_t len, struct lh_route_header *out_header);
 
 // Writes the header of a forwarded datagram; the packet follows it. Returns its length, 0 where the

@@ -68,7 +68,7 @@ struct lh_udp_dgram {
     size_t len;
     struct lh_udp_path path; // where it came from; and to which address of ours, where known
     uint8_t ecn;             // low two bits of the TOS or traffic class
-    uint8_t lane;            // of the packet header (second byte); 0 where the packet is too short
+    uint8_t lane;            // of the packet header (udp/route.h); 0 where there is none
 };
 
 // Memory that receives: one can serve any number of sockets, one after the other.

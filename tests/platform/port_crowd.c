@@ -56,8 +56,7 @@ static void make_probe(uint8_t *packet, uint32_t session_id, uint64_t number)
 {
     struct lh_writer writer = lh_writer_of(packet, PROBE_LEN);
     memset(packet, 0, PROBE_LEN);
-    lh_write_u8(&writer, 0);
-    lh_write_u8(&writer, 1);
+    lh_write_u8(&writer, 1); // lane
     lh_write_u32(&writer, session_id);
     lh_write_u48(&writer, number);
 }
@@ -194,7 +193,7 @@ static void take_answers(struct client *client, struct lh_udp_rx *rx, uint32_t s
 
     while (lh_udp_recv(client->socket, rx, &batch) == LH_OK) {
         for (size_t i = 0; i < batch.count; i++) {
-            struct lh_reader reader = lh_reader_of(batch.dgrams[i].data + 2, 4);
+            struct lh_reader reader = lh_reader_of(batch.dgrams[i].data + 1, 4);
             tap_need(lh_read_u32(&reader) == session_id, "answer of a foreign session");
             client->answered = true;
         }
@@ -210,8 +209,8 @@ static void send_junk(struct lh_udp_socket *socket, struct lh_prng *prng, int fa
 
     lh_prng_fill(prng, packet, sizeof packet);
     for (unsigned i = 0; i < 50; i++) {
-        packet[1] = 1;
-        packet[2] = (uint8_t)i;
+        packet[0] = 1;
+        packet[1] = (uint8_t)i;
         run.len = 1 + lh_prng_below(prng, PROBE_LEN);
         (void)(lh_udp_send(socket, &run, &sent) == LH_OK);
     }

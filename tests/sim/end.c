@@ -346,6 +346,7 @@ void sim_end_init(struct sim_end *end, const struct sim_end_config *config, lh_n
         .rtt_hint = config->rtt_hint,
         .has_ecn = true,
         .block_max = config->block_max,
+        .block_full = (uint32_t)lh_sub_sat(config->block_max, LH_BLOCK_HEADER_MAX),
         .receive_budget = config->receive_budget,
         .seed = content_seed(end, false),
         .events = &events,

@@ -22,6 +22,7 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "transport/packet.h"
 
 #define IP_OVERHEAD    28u
 #define BATCH_ROOM     65536u
@@ -90,13 +91,12 @@ static void
 note_packet(struct world *world, unsigned i, uint8_t lane, const uint8_t *data, size_t len)
 {
     struct sim_end *end = &world->ends[i];
-    uint64_t pn = 0;
-    if (len < LH_PACKET_HEADER + LH_PACKET_TAG || data[1] != lane) {
+    struct lh_packet_header header;
+    if (lh_packet_header_read(data, len, end->pn_next[lane], &header) != 0 || header.lane != lane) {
         sim_fail(&world->failure, "%s: a packet without a header of its lane", end->name);
         return;
     }
-    for (unsigned byte = 6; byte > 0; byte--)
-        pn = pn << 8 | data[5 + byte];
+    uint64_t pn = header.pn;
     if (pn < end->pn_next[lane])
         sim_fail(&world->failure, "%s: lane %u: packet number %llu was used before", end->name,
                  lane, (unsigned long long)pn);
@@ -239,12 +239,8 @@ static void inject_junk(struct world *world)
     lh_prng_fill(&world->prng, junk, sizeof junk);
     uint64_t pn = world->ends[1 - target].pn_next[SIM_LANE_UDP] + lh_prng_below(&world->prng, 1000);
     if (lh_prng_below(&world->prng, 4) != 0) {
-        junk[0] = 1;
-        junk[1] = SIM_LANE_UDP;
-        for (unsigned i = 0; i < 4; i++)
-            junk[2 + i] = (uint8_t)(world->session_id >> (8 * i));
-        for (unsigned i = 0; i < 6; i++)
-            junk[6 + i] = (uint8_t)(pn >> (8 * i));
+        const struct lh_packet_header header = {SIM_LANE_UDP, world->session_id, pn};
+        lh_packet_header_write(&header, junk);
     }
     uint32_t true_path = target == 1 ? world->client_port : 1;
     uint32_t path = lh_prng_below(&world->prng, 2) != 0 ? JUNK_PATH : true_path;

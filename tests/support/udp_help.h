@@ -15,11 +15,10 @@ static inline size_t make_packet(uint8_t *out, size_t len, uint32_t session_id, 
 {
     struct lh_writer writer = lh_writer_of(out, len);
 
-    lh_write_u8(&writer, 0x10);
-    lh_write_u8(&writer, 1); // lane
+    lh_write_u8(&writer, 0x11); // lane 1
     lh_write_u32(&writer, session_id);
-    lh_write_u48(&writer, seed);
-    for (size_t i = 12; i < len; i++)
+    lh_write_u24(&writer, seed);
+    for (size_t i = 8; i < len; i++)
         out[i] = (uint8_t)(seed + i);
     return len;
 }

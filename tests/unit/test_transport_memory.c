@@ -284,6 +284,11 @@ static void the_window_grows_with_the_path_while_the_disk_keeps_up(void **state)
 
 // --- Blocks that the sender holds no more --------------------------------------------------------
 
+static bool take(struct lh_block_tx *tx, uint32_t len, struct lh_frame_data *out_chunk)
+{
+    return lh_block_tx_take(tx, len + LH_FRAME_DATA_BLOCK_LEN, out_chunk);
+}
+
 static void a_block_is_unloaded_when_sent_and_wanted_once_when_lost(void **state)
 {
     (void)state;
@@ -294,13 +299,13 @@ static void a_block_is_unloaded_when_sent_and_wanted_once_when_lost(void **state
     check_ok(lh_block_tx_init(&tx));
     lh_block_tx_grant(&tx, BUDGET, BLOCKS);
     check_ok(lh_block_tx_push(&tx, content, 3000, &number));
-    assert_true(lh_block_tx_take(&tx, 1000, &chunk));
+    assert_true(take(&tx, 1000, &chunk));
     assert_false(lh_block_tx_unload(&tx, 0)); // not all was sent
-    while (lh_block_tx_take(&tx, 1000, &chunk))
+    while (take(&tx, 1000, &chunk))
         continue;
     check_ok(lh_block_tx_lost(&tx, 0, 0, 1000));
     assert_false(lh_block_tx_unload(&tx, 0)); // a part waits
-    assert_true(lh_block_tx_take(&tx, 1000, &chunk));
+    assert_true(take(&tx, 1000, &chunk));
     assert_true(lh_block_tx_unload(&tx, 0));
     assert_false(lh_block_tx_again(&tx, 0, 0, 1000, &chunk));
 
@@ -316,7 +321,7 @@ static void a_block_is_unloaded_when_sent_and_wanted_once_when_lost(void **state
     uint8_t copy[3000];
     memcpy(copy, content, sizeof copy);
     assert_true(lh_block_tx_supply(&tx, 0, copy));
-    assert_true(lh_block_tx_take(&tx, 1000, &chunk));
+    assert_true(take(&tx, 1000, &chunk));
     check_uint(chunk.offset, 0);
     check_uint(chunk.len, 500);
     assert_ptr_equal(chunk.bytes, copy);

@@ -13,15 +13,45 @@ static void headers_survive_the_round_trip(void **state)
 {
     (void)state;
     const struct lh_packet_header header = {
-        .epoch = 2, .lane = 15, .session_id = 0xdeadbeef, .pn = LH_PN_MAX - 3};
+        .lane = 15, .session_id = 0xdeadbeef, .pn = LH_PN_MAX - 3};
     uint8_t bytes[LH_PACKET_HEADER + LH_PACKET_TAG] = {0};
     struct lh_packet_header back;
     lh_packet_header_write(&header, bytes);
-    check_ok(lh_packet_header_read(bytes, sizeof bytes, &back));
-    check_uint(back.epoch, 2);
+    check_ok(lh_packet_header_read(bytes, sizeof bytes, LH_PN_MAX - 100, &back));
     check_uint(back.lane, 15);
     check_uint(back.session_id, 0xdeadbeef);
     check_uint(back.pn, LH_PN_MAX - 3);
+}
+
+static void packet_numbers_are_the_ones_closest_to_the_next(void **state)
+{
+    (void)state;
+    static const uint64_t half = 1u << 23, far = (uint64_t)5 << 40;
+    const struct {
+        uint64_t pn, next;
+    } cases[] = {
+        {0, 0},
+        {0, 1},
+        {half - 1, 0},
+        {0, half - 1},              // behind
+        {half + 5, 6},              // far ahead
+        {(1u << 24) - 1, 1u << 24}, // across the borders of 24 bits
+        {1u << 24, (1u << 24) - 1},
+        {(1u << 24) + 7, (1u << 24) - LH_REPLAY_WINDOW},
+        {far - LH_REPLAY_WINDOW, far},
+        {far + half - 1, far},
+        {far - half + 1, far},
+        {LH_PN_MAX, LH_PN_MAX - half + 1},
+        {LH_PN_MAX - half + 1, LH_PN_MAX},
+    };
+    for (size_t i = 0; i < LH_ARRAY_LEN(cases); i++) {
+        uint8_t bytes[LH_PACKET_HEADER + LH_PACKET_TAG] = {0};
+        struct lh_packet_header header = {.lane = 1, .session_id = 1, .pn = cases[i].pn};
+        lh_packet_header_write(&header, bytes);
+        header.pn = 0;
+        check_ok(lh_packet_header_read(bytes, sizeof bytes, cases[i].next, &header));
+        check_uint(header.pn, cases[i].pn);
+    }
 }
 
 static void what_is_no_packet_is_refused(void **state)
@@ -29,12 +59,12 @@ static void what_is_no_packet_is_refused(void **state)
     (void)state;
     uint8_t bytes[LH_PACKET_HEADER + LH_PACKET_TAG] = {LH_PACKET_TYPE << 4};
     struct lh_packet_header header;
-    check_ok(lh_packet_header_read(bytes, sizeof bytes, &header));
-    check_err(lh_packet_header_read(bytes, sizeof bytes - 1, &header), LH_E_AUTH);
-    bytes[0] = LH_PACKET_TYPE << 4 | 1;
-    check_err(lh_packet_header_read(bytes, sizeof bytes, &header), LH_E_AUTH);
+    check_ok(lh_packet_header_read(bytes, sizeof bytes, 0, &header));
+    check_err(lh_packet_header_read(bytes, sizeof bytes - 1, 0, &header), LH_E_AUTH);
     bytes[0] = 2 << 4;
-    check_err(lh_packet_header_read(bytes, sizeof bytes, &header), LH_E_AUTH);
+    check_err(lh_packet_header_read(bytes, sizeof bytes, 0, &header), LH_E_AUTH);
+    bytes[0] = 0;
+    check_err(lh_packet_header_read(bytes, sizeof bytes, 0, &header), LH_E_AUTH);
 }
 
 static uint8_t content[64] = "content";
@@ -133,6 +163,38 @@ static void frames_cut_short_are_refused_at_every_length(void **state)
     check_uint(whole, LH_FRAME_N_ - 1); // only the cuts between frames
 }
 
+static void lengths_of_data_may_go_without_saying(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 8; i++) {
+        uint8_t bytes[64];
+        struct lh_writer writer = lh_writer_of(bytes, sizeof bytes);
+        const struct lh_frame_data data = {.block = 9,
+                                           .offset = 50,
+                                           .block_len = (i & 1) != 0 ? 0 : 70,
+                                           .bytes = content,
+                                           .len = 20,
+                                           .to_end = (i & 2) != 0,
+                                           .ack_now = (i & 4) != 0};
+        struct lh_frame frame;
+        lh_frame_write_data(&writer, &data);
+        check_uint(lh_writer_used(&writer), LH_FRAME_DATA_HEADER + 20 +
+                                                ((i & 1) != 0 ? 0 : LH_FRAME_DATA_BLOCK_LEN) +
+                                                ((i & 2) != 0 ? 0 : LH_FRAME_DATA_LEN));
+        struct lh_reader reader = lh_reader_of(bytes, lh_writer_used(&writer));
+        check_ok(lh_frame_read(&reader, &frame));
+        check_int(frame.type, LH_FRAME_DATA);
+        check_uint(frame.data.block, 9);
+        check_uint(frame.data.offset, 50);
+        check_uint(frame.data.block_len, data.block_len);
+        check_uint(frame.data.len, 20);
+        check_int(frame.data.to_end, data.to_end);
+        check_int(frame.data.ack_now, data.ack_now);
+        assert_memory_equal(frame.data.bytes, content, 20);
+        check_err(lh_frame_read(&reader, &frame), LH_EOF);
+    }
+}
+
 static void frames_out_of_range_are_refused(void **state)
 {
     (void)state;
@@ -142,11 +204,17 @@ static void frames_out_of_range_are_refused(void **state)
     } cases[] = {
         {{LH_FRAME_N_}, 1},
         {{255}, 1},
-        {{LH_FRAME_DATA, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0, 0}, 13},    // no bytes
-        {{LH_FRAME_DATA, 0, 0, 0, 0, 5, 0, 0, 5, 0, 0, 1, 0, 9}, 14}, // beyond the block
-        {{LH_FRAME_STREAM, 0, 0, 0, 0, 0, 0, 0, 0}, 9},               // no bytes
-        {{LH_FRAME_CLOSE, 0, 0, 0, 0x80, 0, 0}, 7},                   // negative code
-        {{LH_FRAME_CLOSE, 0, 0, 0, 0, 0xff, 0xff}, 7},                // longer than the packet
+        {{0x80}, 1}, // flags of no frame
+        {{LH_FRAME_DATA | 0x80, 0, 0, 0, 0, 0, 0, 0, 5}, 9},
+        {{LH_FRAME_PING | LH_DATA_ACK_NOW, 0, 0, 0, 0, 0, 0, 0, 0}, 9},
+        {{LH_FRAME_DATA, 0, 0, 0, 0, 0, 0, 0}, 8},                                      // no bytes
+        {{LH_FRAME_DATA | LH_DATA_HAS_LEN, 0, 0, 0, 0, 0, 0, 0, 0, 0}, 10},             // no bytes
+        {{LH_FRAME_DATA | LH_DATA_HAS_LEN, 0, 0, 0, 0, 0, 0, 0, 2, 0, 1}, 11},          // cut short
+        {{LH_FRAME_DATA | LH_DATA_HAS_BLOCK_LEN, 0, 0, 0, 0, 5, 0, 0, 5, 0, 0, 9}, 12}, // beyond
+        {{LH_FRAME_DATA | LH_DATA_HAS_BLOCK_LEN, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 9}, 12}, // no block
+        {{LH_FRAME_STREAM, 0, 0, 0, 0, 0, 0, 0, 0}, 9},                                 // no bytes
+        {{LH_FRAME_CLOSE, 0, 0, 0, 0x80, 0, 0}, 7},    // negative code
+        {{LH_FRAME_CLOSE, 0, 0, 0, 0, 0xff, 0xff}, 7}, // longer than the packet
     };
     for (size_t i = 0; i < LH_ARRAY_LEN(cases); i++) {
         struct lh_reader reader = lh_reader_of(cases[i].bytes, cases[i].len);
@@ -263,9 +331,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(headers_survive_the_round_trip),
+        cmocka_unit_test(packet_numbers_are_the_ones_closest_to_the_next),
         cmocka_unit_test(what_is_no_packet_is_refused),
         cmocka_unit_test(every_frame_survives_the_round_trip),
         cmocka_unit_test(frames_cut_short_are_refused_at_every_length),
+        cmocka_unit_test(lengths_of_data_may_go_without_saying),
         cmocka_unit_test(frames_out_of_range_are_refused),
         cmocka_unit_test(reports_stay_small_at_any_loss),
         cmocka_unit_test(a_report_that_does_not_fit_continues_where_it_stopped),

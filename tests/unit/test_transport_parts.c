@@ -28,6 +28,11 @@ static void tx_new(struct lh_block_tx *tx, uint64_t grant)
     lh_block_tx_grant(tx, grant, LH_BLOCK_SPAN_MAX);
 }
 
+static bool take(struct lh_block_tx *tx, uint32_t len, struct lh_frame_data *out_chunk)
+{
+    return lh_block_tx_take(tx, len + LH_FRAME_DATA_BLOCK_LEN, out_chunk);
+}
+
 static void blocks_leave_in_order_and_lost_chunks_first(void **state)
 {
     (void)state;
@@ -40,21 +45,21 @@ static void blocks_leave_in_order_and_lost_chunks_first(void **state)
     check_uint(number, 1);
     static const uint32_t expected[][3] = {{0, 0, 1000}, {0, 1000, 1000}, {0, 2000, 500}};
     for (size_t i = 0; i < 3; i++) {
-        assert_true(lh_block_tx_take(&tx, 1000, &chunk));
+        assert_true(take(&tx, 1000, &chunk));
         check_uint(chunk.block, expected[i][0]);
         check_uint(chunk.offset, expected[i][1]);
         check_uint(chunk.len, expected[i][2]);
         assert_ptr_equal(chunk.bytes, content + chunk.offset);
     }
     check_ok(lh_block_tx_lost(&tx, 0, 1000, 1000));
-    assert_true(lh_block_tx_take(&tx, 400, &chunk)); // a smaller packet cuts it anew
+    assert_true(take(&tx, 400, &chunk)); // a smaller packet cuts it anew
     check_uint(chunk.offset, 1000);
     check_uint(chunk.len, 400);
-    assert_true(lh_block_tx_take(&tx, 1000, &chunk));
+    assert_true(take(&tx, 1000, &chunk));
     check_uint(chunk.offset, 1400);
-    assert_true(lh_block_tx_take(&tx, 1000, &chunk));
+    assert_true(take(&tx, 1000, &chunk));
     check_uint(chunk.block, 1);
-    assert_false(lh_block_tx_take(&tx, 1000, &chunk));
+    assert_false(take(&tx, 1000, &chunk));
     lh_block_tx_fini(&tx);
 }
 
@@ -67,7 +72,7 @@ static void a_block_is_done_when_every_byte_is_acknowledged_by_any_copy(void **s
     uint32_t number;
     tx_new(&tx, BUDGET);
     check_ok(lh_block_tx_push(&tx, content, 3000, &number));
-    while (lh_block_tx_take(&tx, 1000, &chunk))
+    while (take(&tx, 1000, &chunk))
         ;
     check_ok(lh_block_tx_lost(&tx, 0, 1000, 1000));
     check_ok(lh_block_tx_acked(&tx, 0, 0, 1000, &done));
@@ -103,7 +108,7 @@ static void blocks_beyond_the_grant_or_the_queue_wait(void **state)
         small++;
     assert_true(small > 200 && small < 300);
     assert_false(tx.window_limited);
-    while (lh_block_tx_take(&tx, 60000, &chunk))
+    while (take(&tx, 60000, &chunk))
         ;
     unsigned large = 0;
     while (lh_block_tx_push(&tx, content, 65536, &number) == 0)

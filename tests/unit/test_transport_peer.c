@@ -10,6 +10,7 @@
 #include "transport/transport.h"
 
 #define SESSION 77
+#define FULL    60000 // bytes of a full block
 
 struct liar {
     struct lh_transport *victim; // the client; we are its server
@@ -92,7 +93,7 @@ static void hear_packet(struct liar *liar, uint8_t *packet, size_t len)
     struct lh_packet_header header;
     struct lh_frame frame;
     uint8_t *text = packet + LH_PACKET_HEADER;
-    check_ok(lh_packet_header_read(packet, len, &header));
+    check_ok(lh_packet_header_read(packet, len, liar->top, &header));
     check_ok(lh_lane_keys_open(&liar->open, header.pn, packet, LH_PACKET_HEADER, text,
                                len - LH_PACKET_HEADER, text, liar->now, LH_SECOND));
     assert_true(header.pn >= liar->top && header.pn < LH_ARRAY_LEN(liar->heard));
@@ -173,6 +174,7 @@ static void liar_init(struct liar *liar)
         .master = master,
         .epoch_shift = LH_EPOCH_SHIFT,
         .block_max = 65536,
+        .block_full = FULL,
         .receive_budget = 1 << 20,
         .seed = check_seed(1),
         .events = &events,
@@ -300,6 +302,18 @@ static void a_block_that_changes_its_length_ends_the_session(void **state)
     liar_fini(&liar);
 }
 
+static void a_chunk_beyond_the_end_of_a_full_block_ends_the_session(void **state)
+{
+    (void)state;
+    struct liar liar;
+    liar_init(&liar);
+    say_chunk(&liar, &(struct lh_frame_data){.offset = FULL - 100, .bytes = block, .len = 100});
+    assert_false(liar.closed);
+    say_chunk(&liar, &(struct lh_frame_data){.offset = FULL - 100, .bytes = block, .len = 101});
+    check_int(liar.close_code, LH_E_PROTO);
+    liar_fini(&liar);
+}
+
 static void junk_inside_a_sealed_packet_ends_the_session(void **state)
 {
     (void)state;
@@ -384,6 +398,7 @@ int main(void)
         cmocka_unit_test(after_the_end_nothing_is_said_or_accepted),
         cmocka_unit_test(blocks_beyond_the_window_end_the_session),
         cmocka_unit_test(a_block_that_changes_its_length_ends_the_session),
+        cmocka_unit_test(a_chunk_beyond_the_end_of_a_full_block_ends_the_session),
         cmocka_unit_test(junk_inside_a_sealed_packet_ends_the_session),
         cmocka_unit_test(tiny_chunks_with_holes_cost_bounded_memory),
         cmocka_unit_test(floods_of_pings_and_challenges_are_answered_in_bounds),

@@ -397,7 +397,7 @@ static void junk_from_the_network_is_not_passed_on(void **state)
         struct lh_udp_run run = {packet, lens[i], lens[i], &to};
         check_ok(lh_udp_send(rig.client, &run, &sent));
     }
-    packet[1] = 0;
+    packet[0] = 0x10; // lane 0
     struct lh_udp_run run = {packet, 100, 100, &to};
     check_ok(lh_udp_send(rig.client, &run, &sent));
     check_uint(drain(&rig, rig.two, &path), 0);

@@ -111,6 +111,7 @@ void pair_init(struct pair *pair, const struct pair_options *options)
             .aead = options->aead != NULL ? options->aead : &lh_aead_aes128_gcm,
             .epoch_shift = options->epoch_shift != 0 ? options->epoch_shift : LH_EPOCH_SHIFT,
             .block_max = options->block_max != 0 ? options->block_max : 65536,
+            .block_full = 65536,
             .receive_budget = options->receive_budget != 0 ? options->receive_budget : 16u << 20,
             .forgery_limit = options->forgery_limit,
             .seed = options->seed * 2 + (uint64_t)i,
