@@ -97,6 +97,7 @@ static void start(struct bench *bench, const struct lh_aead_type *aead, lh_ns no
             .aead = aead,
             .epoch_shift = LH_EPOCH_SHIFT,
             .block_max = 4096 + (1u << LH_BLOCK_LOG2_MAX),
+            .block_full = (uint32_t)bench->block_len,
             .receive_budget = 256u << 20,
             .seed = 42 + (uint64_t)i,
             .events = &events,

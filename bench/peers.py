@@ -184,12 +184,17 @@ def lhcp(bench, link, seconds, arguments=()):
     for name in ("bytes_sent", "bytes_retransmitted", "bytes_udp", "bytes_ssh", "rtt_us", "bottleneck", "cipher"):
         if name in said:
             outcome.extra[name] = said[name]
-    outcome.samples = [(s["elapsed_ms"] / 1000, s["bytes_done"]) for s in run.json_lines()
-                       if s.get("type") == "progress" and s.get("phase") == "transferring"]
+    outcome.samples = progress(run)
     outcome.extra.update(from_trace(trace))
     if run.status == 0 and not bench.same(bench.source, os.path.join(folder, os.path.basename(bench.source))):
         outcome.failed = "the file differs"
     return outcome
+
+
+def progress(run):
+    """What lhcp --json said on the way: (seconds, bytes)."""
+    return [(s["elapsed_ms"] / 1000, s["bytes_done"]) for s in run.json_lines()
+            if s.get("type") == "progress" and s.get("phase") == "transferring"]
 
 
 def from_trace(path):

@@ -142,11 +142,12 @@ class ServerWatch(threading.Thread):
                 name = file.read().strip()
             if name not in SERVER_NAMES or os.stat(f"/proc/{pid}/ns/net").st_ino != self.netns:
                 return
-            with open(f"/proc/{pid}/stat", encoding="ascii") as file:
-                fields = file.read().rsplit(")", 1)[1].split()
+            fields = stat_of(pid)
             with open(f"/proc/{pid}/status", encoding="ascii") as file:
                 status = file.read()
         except (FileNotFoundError, ProcessLookupError):
+            return
+        if not fields:
             return
         self.cpu[pid] = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
         peak = [int(line.split()[1]) * 1024 for line in status.splitlines() if line.startswith("VmHWM")]
@@ -170,6 +171,25 @@ def peak_of(pid):
     return 0
 
 
+def stat_of(pid):
+    """The fields of /proc/PID/stat behind the name; none where the process is gone."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+
+
+def cpu_of_others(leader):
+    """Processor seconds of what runs in the session of process `leader`, itself left out: scp's ssh, for example."""
+    ticks = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        fields = stat_of(pid)
+        if fields and int(fields[3]) == leader and int(pid) != leader:
+            ticks += sum(int(field) for field in fields[11:15])  # its own, and of children that it has waited for
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 class Run:
     """One measured command: seconds, status, output, processor seconds and peak memory of both sides."""
 
@@ -179,7 +199,7 @@ class Run:
         watch.start()
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             begun = time.monotonic()
-            self.client_peak = 0
+            self.client_peak, others_cpu = 0, 0.0
             process = subprocess.Popen(link.end_a + command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                                        start_new_session=True, env=environment)
             self.timed_out = False
@@ -194,6 +214,7 @@ class Run:
                     self.timed_out = True
                     self.at_limit = time.monotonic() - begun
                     self.on_limit()
+                    others_cpu = cpu_of_others(process.pid)  # nobody waits for them any more
                     os.killpg(process.pid, signal.SIGKILL)
                 time.sleep(0.01)
             self.seconds = time.monotonic() - begun
@@ -203,7 +224,7 @@ class Run:
             err.seek(0)
             self.out = out.read().decode("utf-8", "replace")
             self.err = err.read().decode("utf-8", "replace")
-        self.client_cpu = usage.ru_utime + usage.ru_stime
+        self.client_cpu = usage.ru_utime + usage.ru_stime + others_cpu
         self.server_cpu, self.server_peak = watch.finish()
 
     def on_tick(self, elapsed):
