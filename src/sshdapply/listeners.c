@@ -12,11 +12,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/assert.h"
+#include "base/tcptable.h"
 #include "sshdapply/tree.h"
 
-#define STATE_LISTEN "0A"
-#define FILE_MAX     ((size_t)64 << 20)
+#define FILE_MAX ((size_t)64 << 20)
 
 void lh_listeners_fini(struct lh_listeners *listeners)
 {
@@ -24,25 +23,17 @@ void lh_listeners_fini(struct lh_listeners *listeners)
     *listeners = (struct lh_listeners){0};
 }
 
-// One line of /proc/net/tcp: "sl local:port remote:port state queues timers retransmits uid timeout
-// inode ...". False where it is not a listening socket.
-static bool read_socket(const char *line, struct lh_listener *out)
+// False where the line is not that of a listening socket.
+static bool read_socket(const char *line, size_t len, struct lh_listener *out)
 {
-    char address[40], state[8];
-    unsigned port;
-    unsigned long long inode;
+    struct lh_tcp_row row;
 
-    if (sscanf(line, " %*[^:]: %39[0-9A-Fa-f]:%x %*s %7s %*s %*s %*s %*s %*s %llu", address, &port,
-               state, &inode) != 4 ||
-        strcmp(state, STATE_LISTEN) != 0 || port > 65535)
+    if (!lh_tcp_row_parse(line, len, &row) || row.state != LH_TCP_STATE_LISTEN)
         return false;
-    bool ipv6 = strlen(address) == 32;
     *out = (struct lh_listener){
-        .port = (uint16_t)port,
-        .ipv6 = ipv6,
-        .inode = inode,
-        .loopback_only = ipv6 ? strcmp(address, "00000000000000000000000001000000") == 0
-                              : strcmp(address + 6, "7F") == 0,
+        .port = row.local_port,
+        .inode = row.inode,
+        .loopback_only = lh_tcp_loopback(row.local),
     };
     return true;
 }
@@ -59,7 +50,8 @@ static lh_err add_sockets(const char *proc, const char *name, struct lh_listener
         return LH_NONE;
     for (const char *line = text; err == 0 && *line != '\0';) {
         struct lh_listener socket;
-        if (read_socket(line, &socket)) {
+        size_t part = strcspn(line, "\n");
+        if (read_socket(line, part, &socket)) {
             struct lh_listener *items =
                 realloc(listeners->items, (listeners->count + 1) * sizeof *items);
             if (items == NULL) {
@@ -69,8 +61,7 @@ static lh_err add_sockets(const char *proc, const char *name, struct lh_listener
             listeners->items = items;
             items[listeners->count++] = socket;
         }
-        line += strcspn(line, "\n");
-        line += *line == '\n';
+        line += part + (line[part] == '\n');
     }
     free(text);
     return err;
@@ -147,7 +138,28 @@ lh_listeners_read(const char *proc, struct lh_listeners *out_listeners, struct l
     return 0;
 }
 
-// --- The process ---
+// --- Processes ---
+
+pid_t lh_process_find(const char *proc, const char *name)
+{
+    DIR *folder = opendir(proc);
+    struct dirent *entry;
+    char own[32];
+    pid_t found = 0;
+
+    if (folder == NULL)
+        return 0;
+    while ((entry = readdir(folder)) != NULL) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        if (pid <= 0 || (found != 0 && pid > found))
+            continue;
+        read_name(proc, pid, own, sizeof own);
+        if (strcmp(own, name) == 0)
+            found = pid;
+    }
+    (void)closedir(folder);
+    return found;
+}
 
 // Splits the title or the arguments into `process->arguments`.
 static void read_arguments(const char *proc, struct lh_sshd_process *process)
@@ -182,8 +194,8 @@ static void read_arguments(const char *proc, struct lh_sshd_process *process)
     }
 }
 
-// When the process began: the kernel's boot time, and its ticks since then.
-static int64_t read_start(const char *proc, pid_t pid)
+// The kernel's boot time, and the process's ticks since then.
+int64_t lh_process_started(const char *proc, pid_t pid)
 {
     char path[256];
     char *text;
@@ -222,7 +234,7 @@ lh_err lh_sshd_process_find(const char *proc,
     }
     if (pid == 0)
         return LH_NONE;
-    *out_process = (struct lh_sshd_process){.pid = pid, .started = read_start(proc, pid)};
+    *out_process = (struct lh_sshd_process){.pid = pid, .started = lh_process_started(proc, pid)};
     (void)snprintf(path, sizeof path, "%s/%d/exe", proc, (int)pid);
     ssize_t got = readlink(path, target, sizeof target - 1);
     target[got > 0 ? got : 0] = '\0';

@@ -13,7 +13,6 @@
 
 struct lh_listener {
     uint16_t port;
-    bool ipv6;
     bool loopback_only;
     uint64_t inode;
     pid_t pid;     // who holds it; 0 where that could not be found out
@@ -31,6 +30,11 @@ lh_err lh_listeners_read(const char *proc,
                          struct lh_listeners *out_listeners,
                          struct lh_errinfo *info) LH_MUST_CHECK;
 void lh_listeners_fini(struct lh_listeners *listeners); // idempotent
+
+// A process whose name is `name`, the lowest id; 0 where there is none.
+pid_t lh_process_find(const char *proc, const char *name);
+// When it began, in seconds since 1970; 0 where that is not to be seen.
+int64_t lh_process_started(const char *proc, pid_t pid);
 
 #define LH_SSHD_ARGUMENTS_MAX 64
 

@@ -1,83 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How it works. A line of the kernel's table has the addresses as 32-bit words in the byte order of
-// the machine, printed in hexadecimal; IPv4 peers of an IPv6 socket come in mapped form, which is
-// our form of all. Looks are sorted by peer and port, so that one walk finds peers, runs of ports
-// and what is new.
+// How it works. Lines of the kernel's table are read by base/tcptable; IPv4 peers of an IPv6 socket
+// come in mapped form, which is our form of all. Looks are sorted by peer and port, so that one
+// walk finds peers, runs of ports and what is new.
 #include "watch/sockets.h"
 
 #include <stdlib.h>
 
 #include "base/assert.h"
-
-static int hex_value(char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
-
-static bool take_hex(struct lh_span *text, unsigned digits, uint32_t *out_value)
-{
-    uint32_t value = 0;
-    if (text->len < digits)
-        return false;
-    for (unsigned i = 0; i < digits; i++) {
-        int digit = hex_value(text->at[i]);
-        if (digit < 0)
-            return false;
-        value = value << 4 | (uint32_t)digit;
-    }
-    *text = lh_span_skip(*text, digits);
-    *out_value = value;
-    return true;
-}
-
-// "0100007F:80E9" or 32 digits and the port; of the port the high byte comes first.
-static bool take_address(struct lh_span *text, struct lh_endpoint *out)
-{
-    struct lh_watch_addr addr = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff}};
-    const char *colon = memchr(text->at, ':', text->len < 40 ? text->len : 40);
-    uint32_t word;
-    size_t digits = colon == NULL ? 0 : (size_t)(colon - text->at);
-    if (digits != 8 && digits != 32)
-        return false;
-    for (size_t at = digits == 8 ? 12 : 0; at < 16; at += 4) {
-        if (!take_hex(text, 8, &word))
-            return false;
-        memcpy(addr.bytes + at, &word, 4); // in the machine's order, as it was printed
-    }
-    if (!lh_span_take(text, LH_SPAN(":")) || !take_hex(text, 4, &word))
-        return false;
-    out->addr = addr;
-    out->port = (uint16_t)word;
-    return true;
-}
-
-static void skip_blanks(struct lh_span *text)
-{
-    while (lh_span_take(text, LH_SPAN(" "))) {
-        // columns are right-aligned
-    }
-}
+#include "base/tcptable.h"
 
 bool lh_socket_parse(struct lh_span line, struct lh_socket *out_socket)
 {
-    struct lh_socket socket;
-    uint64_t number;
-    uint32_t state;
+    struct lh_tcp_row row;
 
-    skip_blanks(&line);
-    if (!lh_span_take_number(&line, UINT32_MAX, &number) || !lh_span_take(&line, LH_SPAN(": ")))
+    if (!lh_tcp_row_parse(line.at, line.len, &row) || row.state >= LH_TCP_N_)
         return false;
-    if (!take_address(&line, &socket.local) || !lh_span_take(&line, LH_SPAN(" ")) ||
-        !take_address(&line, &socket.peer) || !lh_span_take(&line, LH_SPAN(" ")) ||
-        !take_hex(&line, 2, &state))
-        return false;
-    if (state == 0 || state >= LH_TCP_N_ || (line.len > 0 && line.at[0] != ' '))
-        return false;
-    socket.state = (uint8_t)(state == LH_TCP_NEW_SYN_RECV ? LH_TCP_SYN_RECV : state);
-    *out_socket = socket;
+    memcpy(out_socket->local.addr.bytes, row.local, sizeof row.local);
+    memcpy(out_socket->peer.addr.bytes, row.peer, sizeof row.peer);
+    out_socket->local.port = row.local_port;
+    out_socket->peer.port = row.peer_port;
+    out_socket->state = row.state == LH_TCP_NEW_SYN_RECV ? LH_TCP_SYN_RECV : row.state;
     return true;
 }
 
