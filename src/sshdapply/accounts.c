@@ -2,8 +2,9 @@
 //
 // How it works. The files are read whole below the root and parsed by the C library's own readers
 // (fgetpwent and its like) from memory. Groups come from membership in /etc/group and the primary
-// group. sudoers is read for lines that begin with a user or %group and grant ALL; aliases are not
-// followed, so an administrator who is only named by an alias is not found (and must be named with
+// group. sudoers is read for lines that begin with a user or %group and let root do ALL; aliases
+// are not followed, so an administrator who is only named by an alias is not found (and must be
+// named with
 // --admin).
 #include "sshdapply/accounts.h"
 
@@ -213,16 +214,44 @@ static bool sudo_line_names(const char *line, size_t len, const struct lh_accoun
     return *who == '%' ? lh_account_in_group(account, who + 1) : strcmp(who, account->name) == 0;
 }
 
+// Whether the part of a line behind "=" grants root everything: "(ALL:ALL) NOPASSWD: ALL". A list
+// of commands, or another user to become, makes no administrator.
+static bool grants_all(const char *text)
+{
+    const char *open = strchr(text, '('), *close = open == NULL ? NULL : strchr(open, ')');
+
+    if (close != NULL) {
+        char who[128];
+        (void)snprintf(who, sizeof who, "%.*s", (int)(close - open - 1), open + 1);
+        who[strcspn(who, ":")] = '\0';
+        if (*who != '\0' && strstr(who, "ALL") == NULL && strstr(who, "root") == NULL)
+            return false;
+        text = close + 1;
+    }
+    for (const char *at = text; (at = strstr(at, "ALL")) != NULL; at += 3) {
+        bool begins = at == text || strchr(" \t,:", at[-1]) != NULL;
+        bool ends = at[3] == '\0' || strchr(" \t,\r#", at[3]) != NULL;
+        if (begins && ends)
+            return true;
+    }
+    return false;
+}
+
 static void apply_sudo_line(const char *line, size_t len, struct lh_accounts *accounts)
 {
+    char grant[1024];
+
     while (len > 0 && (*line == ' ' || *line == '\t')) {
         line++;
         len--;
     }
-    if (len == 0 || *line == '#' || *line == '@' || memmem(line, len, "ALL", 3) == NULL ||
-        memchr(line, '=', len) == NULL)
+    const char *equals = memchr(line, '=', len);
+    if (len == 0 || *line == '#' || *line == '@' || equals == NULL)
         return;
-    bool free_of_password = memmem(line, len, "NOPASSWD", 8) != NULL;
+    (void)snprintf(grant, sizeof grant, "%.*s", (int)(line + len - equals - 1), equals + 1);
+    if (!grants_all(grant))
+        return;
+    bool free_of_password = strstr(grant, "NOPASSWD") != NULL;
     for (size_t i = 0; i < accounts->count; i++) {
         struct lh_account *account = &accounts->items[i];
         if (sudo_line_names(line, len, account))

@@ -17,9 +17,11 @@
 #include "base/assert.h"
 #include "base/cleanup.h"
 #include "sshdapply/check_internal.h"
+#include "sshdapply/run.h"
 #include "sshdapply/tree.h"
 
-#define STRANGER "no-such-user"
+#define STRANGER    "no-such-user"
+#define PATIENCE_MS 10000
 
 void lh_check_add(struct lh_check *check, const struct lh_sshd_remark *remark)
 {
@@ -32,6 +34,35 @@ const struct lh_sshd_values *lh_check_server(const struct lh_check *check)
 {
     LH_ASSERT(check->subject_count > 0);
     return &check->effective[0].values;
+}
+
+void lh_check_each_conf(struct lh_check *check,
+                        const char *folder,
+                        void (*take)(struct lh_check *check, const char *path, void *context),
+                        void *context)
+{
+    char path[4096];
+    char **names = NULL;
+    size_t count = lh_root_list(check->options->root, folder, &names);
+
+    for (size_t i = 0; i < count; i++) {
+        size_t len = strlen(names[i]);
+        bool conf = len > 5 && strcmp(names[i] + len - 5, ".conf") == 0;
+        if (conf && (size_t)snprintf(path, sizeof path, "%s/%s", folder, names[i]) < sizeof path)
+            take(check, path, context);
+        free(names[i]);
+    }
+    free((void *)names);
+}
+
+char *lh_check_output(const char *const *argv)
+{
+    LH_CLEANUP(lh_run_result_fini) struct lh_run_result result = {0};
+    const struct lh_run_options options = {.argv = argv, .timeout_ms = PATIENCE_MS};
+
+    if (access(argv[0], X_OK) != 0 || lh_run(&options, &result, NULL) != 0 || result.status != 0)
+        return NULL;
+    return lh_steal(&result.out);
 }
 
 // --- Who ---
@@ -354,8 +385,9 @@ lh_err lh_sshd_check(const struct lh_sshd_check_options *options,
                      struct lh_sshd_report *out_report,
                      struct lh_errinfo *info)
 {
-    void (*const parts[])(struct lh_check *) = {lh_check_kernel, lh_check_network, lh_check_files,
-                                                lh_check_host_keys, lh_check_people};
+    void (*const parts[])(struct lh_check *) = {
+        lh_check_kernel,      lh_check_network, lh_check_files, lh_check_host_keys, lh_check_people,
+        lh_check_confinement, lh_check_release, lh_check_start, lh_check_node};
     struct lh_sshd_report report = {0};
     struct lh_check *check = NULL;
 

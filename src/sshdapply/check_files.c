@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "sshdapply/check_internal.h"
@@ -53,7 +54,7 @@ static void check_owner(struct lh_check *check, const char *path, unsigned forbi
                             .mend = mend});
 }
 
-static void check_with_parents(struct lh_check *check, const char *path, unsigned forbidden)
+void lh_check_owned_by_root(struct lh_check *check, const char *path, unsigned forbidden)
 {
     char part[4096];
 
@@ -123,19 +124,58 @@ static void check_strict_kex(struct lh_check *check)
                             .mend = strict ? "" : "apt-get install --only-upgrade openssh-server"});
 }
 
+// Files that values name, for whom they are: whoever can write them decides who may log in.
+static void check_named_files(struct lh_check *check, const struct lh_sshd_values *values)
+{
+    static const struct {
+        const char *keyword;
+        const char *rule;
+        const char *without;
+    } named[] = {
+        {"trustedusercakeys", "A12", "nobody can log in with a certificate"},
+        {"authorizedkeyscommand", "A12", "keys that come from it do not work"},
+        {"authorizedprincipalscommand", "A12", "certificates that need it do not work"},
+        {"revokedkeys", "A12", "sshd refuses every key"},
+        {"banner", "G2", "nobody sees the notice"},
+    };
+    char is[4300], where[4300], path[4096];
+    struct stat facts;
+
+    for (size_t i = 0; i < LH_ARRAY_LEN(named); i++) {
+        const struct lh_sshd_value *value = lh_sshd_values_find(values, named[i].keyword, 0);
+        if (value == NULL || *value->text != '/')
+            continue;
+        (void)snprintf(path, sizeof path, "%.*s", (int)strcspn(value->text, " "), value->text);
+        if (lh_root_stat(check->options->root, path, &facts)) {
+            lh_check_owned_by_root(check, path, 022);
+            continue;
+        }
+        (void)snprintf(is, sizeof is, "%s names %s, which is not there", named[i].keyword, path);
+        lh_sshd_where(&check->rule_input, value, where, sizeof where);
+        lh_check_add(check, &(struct lh_sshd_remark){.grade = LH_SSHD_GRADE_LOW,
+                                                     .rule = named[i].rule,
+                                                     .is = is,
+                                                     .want = "that file, or no such line",
+                                                     .why = named[i].without,
+                                                     .where = where});
+    }
+}
+
 void lh_check_files(struct lh_check *check)
 {
     const struct lh_sshd_doc *docs[1024] = {check->doc};
     size_t count = 1;
 
     for (size_t done = 0; done < count; done++) {
-        check_with_parents(check, docs[done]->path, 022);
+        lh_check_owned_by_root(check, docs[done]->path, 022);
         for (size_t i = 0; i < docs[done]->count; i++) {
             const struct lh_sshd_line *line = &docs[done]->lines[i];
             for (size_t n = 0; n < line->include_count && count < LH_ARRAY_LEN(docs); n++)
                 docs[count++] = line->includes[n];
         }
     }
+    for (size_t i = 0; i < check->subject_count; i++)
+        check_named_files(check, &check->effective[i].values);
     check_moduli(check);
     check_strict_kex(check);
 }
@@ -213,6 +253,41 @@ static void check_key_kind(struct lh_check *check, const char *path)
     free(key);
 }
 
+// ssh-keygen writes the maker's name behind the key: "root@packer" on a server of another name was
+// in the image, and every server made from it has the same key.
+static void check_key_maker(struct lh_check *check, const char *path)
+{
+    char public[4096], own[256] = "", is[4500];
+    char *text;
+    size_t len;
+
+    if (check->live)
+        (void)gethostname(own, sizeof own - 1);
+    else if (lh_root_read(check->options->root, "/etc/hostname", 4096, &text, &len, NULL) == 0) {
+        (void)snprintf(own, sizeof own, "%.*s", (int)strcspn(text, " \t\n"), text);
+        free(text);
+    }
+    own[strcspn(own, ".")] = '\0';
+    if (*own == '\0' || (size_t)snprintf(public, sizeof public, "%s.pub", path) >= sizeof public ||
+        lh_root_read(check->options->root, public, 65536, &text, &len, NULL) != 0)
+        return;
+    const char *maker = strrchr(text, '@');
+    size_t part = maker == NULL ? 0 : strcspn(maker + 1, ". \t\r\n");
+    bool other = part > 0 && strchr(maker, ' ') == NULL &&
+                 (part != strlen(own) || strncmp(maker + 1, own, part) != 0);
+    (void)snprintf(is, sizeof is, "host key %.4000s was made on %.*s; this server is %.100s", path,
+                   part < 100 ? (int)part : 100, other ? maker + 1 : "", own);
+    free(text);
+    if (other)
+        lh_check_add(check, &(struct lh_sshd_remark){
+                                .grade = LH_SSHD_GRADE_INFO,
+                                .rule = "C5",
+                                .is = is,
+                                .want = "a key of its own, if it came with an image or a copy",
+                                .why = "whoever has the image can pretend to be this server",
+                                .mend = "rm /etc/ssh/ssh_host_*_key* && ssh-keygen -A"});
+}
+
 void lh_check_host_keys(struct lh_check *check)
 {
     const struct lh_sshd_value *value;
@@ -222,9 +297,10 @@ void lh_check_host_keys(struct lh_check *check)
          count++) {
         if (*value->text != '/')
             continue;
-        check_with_parents(check, value->text, 0);
+        lh_check_owned_by_root(check, value->text, 0);
         check_key_mode(check, value->text);
         check_key_kind(check, value->text);
+        check_key_maker(check, value->text);
     }
     if (count > 1)
         lh_check_add(check, &(struct lh_sshd_remark){

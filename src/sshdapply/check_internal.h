@@ -8,6 +8,7 @@
 #include "sshdapply/check.h"
 #include "sshdapply/listeners.h"
 #include "sshdapply/sshd.h"
+#include "sshdcfg/asperaconf.h"
 #include "sshdcfg/rules.h"
 
 #define LH_CHECK_SUBJECTS_MAX (2 * LH_CHECK_USERS_MAX + 2)
@@ -63,13 +64,42 @@ void lh_check_count_keys(struct lh_check *check,
                          unsigned *out_good,
                          unsigned *out_refused);
 
+// One pattern with %h, %u, %U and %% expanded, below the home where it is relative. False where it
+// does not fit.
+bool lh_check_expand(
+    const char *pattern, size_t len, const struct lh_account *account, char *out, size_t room);
+
+// A file and every folder above it: owned by root, written by nobody else. `forbidden` are the bits
+// of the mode that the file itself may not have.
+void lh_check_owned_by_root(struct lh_check *check, const char *path, unsigned forbidden);
+
+// aspera.conf of an installed HSTS below `root`, ended by lh_aspera_conf_fini. False where there is
+// none, and `*out_path` is NULL, or where it is not well-formed.
+bool lh_aspera_conf_read(const char *root, struct lh_aspera_conf *out_conf, const char **out_path);
+
+// Calls `take` with the path of each *.conf file of a folder, in the order of their names.
+void lh_check_each_conf(struct lh_check *check,
+                        const char *folder,
+                        void (*take)(struct lh_check *check, const char *path, void *context),
+                        void *context);
+
+// What a program prints, from the heap; NULL where it is not there or fails.
+char *lh_check_output(const char *const *argv);
+
 // The parts, each of which adds findings.
 void lh_check_command_line(struct lh_check *check); // fills command_line (check_host.c)
 void lh_check_kernel(struct lh_check *check);       // sockets, process, ports (check_host.c)
-void lh_check_network(struct lh_check *check);   // reserved port, SELinux, firewall (check_net.c)
-void lh_check_files(struct lh_check *check);     // owners and modes, moduli (check_files.c)
-void lh_check_host_keys(struct lh_check *check); // (check_files.c)
-void lh_check_people(struct lh_check *check);    // (check_people.c)
+void lh_check_network(struct lh_check *check);     // reserved port, SELinux, firewall (check_net.c)
+void lh_check_files(struct lh_check *check);       // owners and modes, moduli (check_files.c)
+void lh_check_host_keys(struct lh_check *check);   // (check_files.c)
+void lh_check_people(struct lh_check *check);      // (check_people.c)
+void lh_check_confinement(struct lh_check *check); // of transfer users (check_people.c)
+void lh_check_release(struct lh_check *check);     // known flaws (check_release.c)
+void lh_check_start(struct lh_check *check);       // what else decides (check_start.c)
+void lh_check_node(struct lh_check *check);        // HSTS's daemon (check_docroot.c)
+void lh_check_docroot(struct lh_check *check,
+                      const struct lh_sshd_subject *subject,
+                      const struct lh_account *account); // of one transfer user (check_docroot.c)
 
 // The values that hold for the whole server: those of the first subject.
 const struct lh_sshd_values *lh_check_server(const struct lh_check *check);

@@ -104,9 +104,7 @@ static bool others_write(const struct lh_check *check,
     }
 }
 
-// One pattern of AuthorizedKeysFile with %h, %u, %U and %% expanded, below the home where it is
-// relative. False where it does not fit.
-static bool expand_path(
+bool lh_check_expand(
     const char *pattern, size_t len, const struct lh_account *account, char *out, size_t room)
 {
     size_t used = 0;
@@ -140,7 +138,7 @@ static void look_at_keys(struct lh_check *check,
     for (const char *at = patterns; *at != '\0';) {
         size_t part = strcspn(at, " ");
         struct keys found = {0};
-        if (expand_path(at, part, account, path, sizeof path))
+        if (lh_check_expand(at, part, account, path, sizeof path))
             count_keys(check, values, path, &found);
         if (found.files > 0 && strict && others_write(check, account, path, is)) {
             (void)snprintf(mend, sizeof mend, "chmod go-w %s%.2000s %s%.2000s",
@@ -177,7 +175,7 @@ void lh_check_count_keys(struct lh_check *check,
         patterns = ".ssh/authorized_keys .ssh/authorized_keys2";
     for (const char *at = patterns; *at != '\0';) {
         size_t part = strcspn(at, " ");
-        if (expand_path(at, part, account, path, sizeof path))
+        if (lh_check_expand(at, part, account, path, sizeof path))
             count_keys(check, values, path, &keys);
         at += part;
         at += strspn(at, " ");
@@ -245,6 +243,88 @@ static bool in_shells(const struct lh_check *check, const char *shell)
     }
     free(text);
     return found;
+}
+
+// The program that every login of a transfer user runs.
+static void check_shell_owner(struct lh_check *check, const struct lh_account *account)
+{
+    char is[400], mend[4400];
+    struct stat facts;
+
+    if (!lh_root_stat(check->options->root, account->shell, &facts) || S_ISLNK(facts.st_mode) ||
+        (facts.st_uid == 0 && (facts.st_mode & 022) == 0))
+        return;
+    (void)snprintf(is, sizeof is, "shell %.200s has owner %u and mode %04o", account->shell,
+                   (unsigned)facts.st_uid, (unsigned)(facts.st_mode & 07777));
+    (void)snprintf(mend, sizeof mend, "chown root %s%.2000s && chmod go-w %s%.2000s",
+                   check->rule_input.prefix, account->shell, check->rule_input.prefix,
+                   account->shell);
+    lh_check_add(check, &(struct lh_sshd_remark){.grade = LH_SSHD_GRADE_HIGH,
+                                                 .rule = "S2",
+                                                 .is = is,
+                                                 .want = "owned by root, written by nobody else",
+                                                 .why = "who can write it decides what users run",
+                                                 .who = account->name,
+                                                 .mend = mend});
+}
+
+// sshd's own SFTP server asks no shell: a restricted one does not restrict it.
+static void check_sftp(struct lh_check *check,
+                       const struct lh_sshd_subject *subject,
+                       const struct lh_account *account)
+{
+    const struct lh_sshd_values *values = &subject->effective->values;
+    const char *force = lh_sshd_values_text(values, "forcecommand");
+    const char *chroot = lh_sshd_values_text(values, "chrootdirectory");
+    bool forced = *force != '\0' && strcmp(force, "none") != 0;
+    bool inside = *chroot != '\0' && strcmp(chroot, "none") != 0;
+    const struct lh_sshd_value *value;
+    char where[4300];
+
+    for (size_t i = 0; (value = lh_sshd_values_find(values, "subsystem", i)) != NULL; i++) {
+        bool own = strncmp(value->text, "sftp internal-sftp", 18) == 0;
+        if (inside || (forced && strncmp(force, "internal-sftp", 13) != 0) || (!own && !forced))
+            continue;
+        lh_sshd_where(&check->rule_input, value, where, sizeof where);
+        lh_check_add(check, &(struct lh_sshd_remark){
+                                .grade = forced ? LH_SSHD_GRADE_MEDIUM : LH_SSHD_GRADE_HIGH,
+                                .rule = "S1",
+                                .is = "internal-sftp serves this user without ChrootDirectory",
+                                .want = "no Subsystem sftp, or ChrootDirectory for its users",
+                                .why = "it asks no shell: the user reads and writes what the "
+                                       "restricted shell would not give, ~/.ssh among it",
+                                .who = account->name,
+                                .where = where});
+        return;
+    }
+}
+
+// With a transfer shell alone a user cannot change its keys; a file of keys below the home can be
+// written by a transfer.
+static void check_own_keys(struct lh_check *check,
+                           const struct lh_sshd_subject *subject,
+                           const struct lh_account *account)
+{
+    const char *patterns = lh_sshd_values_text(&subject->effective->values, "authorizedkeysfile");
+    char path[4096];
+    size_t home = strlen(account->home);
+
+    for (const char *at = patterns; *at != '\0'; at += strspn(at, " ")) {
+        size_t part = strcspn(at, " ");
+        if (lh_check_expand(at, part, account, path, sizeof path) && home > 1 &&
+            strncmp(path, account->home, home) == 0 && path[home] == '/') {
+            lh_check_add(check, &(struct lh_sshd_remark){
+                                    .grade = LH_SSHD_GRADE_INFO,
+                                    .rule = "A12",
+                                    .is = "the keys of a transfer user lie in its home",
+                                    .want = "AuthorizedKeysFile /etc/ssh/authorized_keys.d/%u",
+                                    .why = "a transfer can add keys, or lock the user out, unless "
+                                           "a docroot keeps it away from ~/.ssh",
+                                    .who = account->name});
+            return;
+        }
+        at += part;
+    }
 }
 
 static void check_shell(struct lh_check *check,
@@ -347,6 +427,15 @@ static void check_lists(struct lh_check *check)
                                 .is = "every user may log in: neither AllowUsers nor AllowGroups",
                                 .want = "AllowGroups with transfer users and administrators",
                                 .why = "accounts of services could be used if one got a key"});
+    if (lh_sshd_values_find(values, "allowusers", 0) != NULL &&
+        lh_sshd_values_find(values, "allowgroups", 0) != NULL)
+        lh_check_add(check, &(struct lh_sshd_remark){
+                                .grade = LH_SSHD_GRADE_INFO,
+                                .rule = "A10",
+                                .is = "both AllowUsers and AllowGroups are set",
+                                .want = "AllowGroups alone",
+                                .why = "a user must be in both, which is easily forgotten when one "
+                                       "is added"});
     if (!check->accounts.sudoers_seen)
         lh_check_add(check, &(struct lh_sshd_remark){
                                 .grade = LH_SSHD_GRADE_UNKNOWN,
@@ -385,5 +474,20 @@ void lh_check_people(struct lh_check *check)
         check_account(check, account, subject->role == LH_SSHD_ADMIN);
         check_shell(check, subject, account);
         check_keys(check, subject, account);
+    }
+}
+
+void lh_check_confinement(struct lh_check *check)
+{
+    for (size_t i = 0; i < check->subject_count; i++) {
+        const struct lh_sshd_subject *subject = &check->subjects[i];
+        const struct lh_account *account =
+            lh_accounts_find(&check->accounts, subject->persona.user);
+        if (subject->role != LH_SSHD_TRANSFER || account == NULL)
+            continue;
+        check_shell_owner(check, account);
+        check_sftp(check, subject, account);
+        check_own_keys(check, subject, account);
+        lh_check_docroot(check, subject, account);
     }
 }

@@ -20,8 +20,6 @@
 #include "sshdapply/tree.h"
 #include "sshdcfg/plan.h"
 
-#define LOG_MAX ((size_t)64 << 20)
-
 struct making {
     const struct lh_sshd_plan_options *options;
     struct lh_check *check;
@@ -41,6 +39,11 @@ void lh_sshd_plan_fini(struct lh_sshd_plan *plan)
         free(plan->changes[i].who);
     }
     free(plan->changes);
+    for (size_t i = 0; i < plan->file_count; i++) {
+        free(plan->files[i].path);
+        free(plan->files[i].text);
+    }
+    free(plan->files);
     free(plan->difference);
     lh_sshd_report_fini(&plan->affected);
     *plan = (struct lh_sshd_plan){0};
@@ -197,6 +200,22 @@ static lh_err append_text(char **text, char *more)
     return joined == NULL ? LH_E_NOMEM : 0;
 }
 
+static lh_err add_file(struct lh_sshd_plan *plan, const struct lh_sshd_doc *doc)
+{
+    struct lh_sshd_planned *files = realloc(plan->files, (plan->file_count + 1) * sizeof *files);
+
+    if (files == NULL)
+        return LH_E_NOMEM;
+    plan->files = files;
+    struct lh_sshd_planned file = {.path = strdup(doc->path)};
+    lh_err err = file.path == NULL ? LH_E_NOMEM : lh_sshd_doc_print(doc, &file.text, &file.len);
+    if (err != 0)
+        free(file.path);
+    else
+        files[plan->file_count++] = file;
+    return err;
+}
+
 // Both trees have the same files in the same order, because the plan adds no Include.
 static lh_err make_difference(struct making *making)
 {
@@ -225,6 +244,8 @@ static lh_err make_difference(struct making *making)
         err = lh_sshd_text_difference(before[done]->path, before[done], after[done], &text);
         if (err == 0)
             err = append_text(&making->plan->difference, text);
+        if (err == 0)
+            err = add_file(making->plan, after[done]);
     }
     return err;
 }
@@ -304,43 +325,6 @@ static void check_others(struct making *making)
     }
 }
 
-// Counts lines of a log that hold `text`.
-static unsigned count_in_log(const struct making *making, const char *path, const char *wanted)
-{
-    unsigned count = 0;
-    char *text;
-    size_t len;
-
-    if (lh_root_read(making->options->check.root, path, LOG_MAX, &text, &len, NULL) != 0)
-        return 0;
-    for (const char *at = text; (at = strstr(at, wanted)) != NULL; at += strlen(wanted))
-        count++;
-    free(text);
-    return count;
-}
-
-static void check_log(struct making *making)
-{
-    static const char *const logs[] = {"/var/log/auth.log", "/var/log/auth.log.1",
-                                       "/var/log/secure"};
-    unsigned sftp = 0, ansible = 0;
-    char is[120];
-
-    for (size_t i = 0; i < LH_ARRAY_LEN(logs); i++) {
-        sftp += count_in_log(making, logs[i], "subsystem request for sftp");
-        ansible += count_in_log(making, logs[i], "BECOME-SUCCESS-");
-    }
-    (void)snprintf(is, sizeof is, "the log names %u uses of SFTP%s", sftp,
-                   ansible > 0 ? ", and Ansible" : "");
-    if (sftp + ansible > 0)
-        lh_check_add(making->check, &(struct lh_sshd_remark){
-                                        .grade = LH_SSHD_GRADE_MEDIUM,
-                                        .rule = "B3",
-                                        .is = is,
-                                        .why = "only those named with --sftp-users keep SFTP; scp "
-                                               "(as of OpenSSH 9.0) and Ansible use it too"});
-}
-
 static void check_clients(struct making *making)
 {
     static const char *const lost[LH_SSHD_PROFILE_N_] = {
@@ -385,7 +369,6 @@ static void check_after(struct making *making)
     check_effect(making);
     (void)lh_check_judge_copies(check);
     check_others(making);
-    check_log(making);
     check_clients(making);
     memcpy(before, check->effective, sizeof before);
     memcpy(check->effective, making->after, sizeof making->after);

@@ -21,9 +21,18 @@ struct lh_sshd_change {
     char *who; // "everybody", or names of personas
 };
 
+// A file as the plan would leave it, changed or not.
+struct lh_sshd_planned {
+    char *path; // below the root
+    char *text;
+    size_t len;
+};
+
 struct lh_sshd_plan {
     struct lh_sshd_change *changes;
     size_t change_count;
+    struct lh_sshd_planned *files; // the main file first, then what it includes
+    size_t file_count;
     char *difference; // of the texts, as diff -u prints it; "" where nothing changes
     // Who is affected, and what stands in the way (grade HIGH: this plan must not be carried out).
     struct lh_sshd_report affected;

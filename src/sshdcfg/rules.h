@@ -48,8 +48,8 @@ bool lh_sshd_user_admitted(const struct lh_sshd_values *values,
                            const struct lh_sshd_persona *persona,
                            const char **out_keyword);
 
-// The commands that give `keyword` the value `text` where `value` comes from (NULL or without a
-// line: at the head of the main file). Writes a shell command to `out`.
+// The commands that give `keyword` (as people write it) the value `text` where `value` comes from
+// (NULL or without a line: at the head of the main file). Writes a shell command to `out`.
 void lh_sshd_mend_value(const struct lh_sshd_rule_input *input,
                         const struct lh_sshd_value *value,
                         const char *keyword,

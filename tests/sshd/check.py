@@ -38,6 +38,9 @@ UsePAM yes
 PermitUserRC no
 ClientAliveInterval 300
 KexAlgorithms -diffie-hellman-group-exchange*
+Match Group transfer
+    ChrootDirectory /srv/%u
+Match all
 """
 
 OPERATORS = """# What operators are told, appended to a file that ends in a Match block.
@@ -76,6 +79,8 @@ class Root:
         self.write("/etc/shells", "/bin/bash\n/bin/lhsh\n")
         self.write("/etc/ssh/ssh_host_ed25519_key", "not looked into", 0o600)
         self.write("/etc/ssh/ssh_host_ed25519_key.pub", ED25519 + " root@host\n")
+        self.write("/etc/sysctl.d/60-ssh-port.conf", "net.ipv4.ip_local_reserved_ports = 33001\n")
+        os.makedirs(self.path + "/srv/xfer1", mode=0o755)
         for user, uid in (("ann", 1000), ("xfer1", 2000)):
             self.write("/home/%s/.ssh/authorized_keys" % user, ED25519 + "\n", 0o600)
             for name in ("", "/.ssh", "/.ssh/authorized_keys"):

@@ -127,15 +127,15 @@ static void commands_mend_the_line_that_is_in_force(void **state)
     check_ok(lh_sshd_doc_parse("/etc/ssh/x.conf", "a\nb\n", 4, &doc));
     check_ok(lh_sshd_doc_parse("command line", "a\n", 2, &options));
     struct lh_sshd_value value = {.doc = doc, .line = 1};
-    lh_sshd_mend_value(&rule_input, &value, "usedns", "no", out, sizeof out);
+    lh_sshd_mend_value(&rule_input, &value, "UseDNS", "no", out, sizeof out);
     assert_string_equal(out, "sed -i '2s|.*|UseDNS no|' /r/etc/ssh/x.conf");
-    lh_sshd_mend_value(&rule_input, NULL, "usedns", "no", out, sizeof out);
+    lh_sshd_mend_value(&rule_input, NULL, "UseDNS", "no", out, sizeof out);
     assert_string_equal(out, "sed -i '1i UseDNS no' /r/etc/ssh/sshd_config");
     empty.main_empty = true;
-    lh_sshd_mend_value(&empty, NULL, "usedns", "no", out, sizeof out);
+    lh_sshd_mend_value(&empty, NULL, "UseDNS", "no", out, sizeof out);
     assert_string_equal(out, "echo 'UseDNS no' >> /r/etc/ssh/sshd_config");
     value.doc = options;
-    lh_sshd_mend_value(&rule_input, &value, "usedns", "no", out, sizeof out);
+    lh_sshd_mend_value(&rule_input, &value, "UseDNS", "no", out, sizeof out);
     assert_string_equal(out, "systemctl edit ssh # drop the option that sets UseDNS");
 }
 
