@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """lhctl sshd plan: the text difference it prints is applied here, and the installed sshd judges the result."""
+import gzip
+import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
@@ -20,6 +23,11 @@ def plan(root, *words):
     done = subprocess.run([c.LHCTL, "sshd", "plan", "--root", root.path, *words], capture_output=True, timeout=60,
                           check=False)
     return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def joined(out):
+    """Text as it was before it was broken at 80 columns."""
+    return out.replace("\n" + 14 * " ", " ")
 
 
 def add_keys(root, kinds=("ecdsa", "ed25519", "rsa")):
@@ -158,10 +166,25 @@ def test_users_with_passwords_only_and_uses_of_sftp_are_named():
             file.write("old:x:3000:3000::/home/old:/bin/bash\n")
         with open(root.path + "/etc/shadow", "a") as file:
             file.write("old:$6$x:19000:0:99999:7:::\n")
-        root.write("/var/log/auth.log", "Nov 1 00:00:00 x sshd[1]: subsystem request for sftp by user old\n")
-        out = plan(root)[1]
+        head = "2026-11-%02dT10:00:00.1+00:00 srv sshd[%d]: "
+        root.write("/var/log/auth.log", head % (20, 1) + "subsystem request for sftp by user old\n" +
+                   head % (21, 2) + "subsystem request for sftp by user ann, extra\n" +
+                   "2026-11-21T10:00:01.1+00:00 srv sudo: ann : COMMAND=/bin/sh -c echo BECOME-SUCCESS-abc\n")
+        with gzip.open(root.path + "/var/log/auth.log.2.gz", "wt") as file:  # rotated away and packed
+            file.write(head % (1, 3) + "Accepted password for bob from 192.0.2.9 port 40000 ssh2\n" +
+                       head % (1, 4) + "Accepted publickey for ann from 192.0.2.9 port 40001 ssh2: ED25519 SHA256:x\n")
+        out = joined(plan(root, "--days", "3650")[1])
         assert "has a password and no key (old)" in out, out
-        assert "names 1 uses of SFTP" in out, out
+        assert "auth.log and 1 older file names 2 uses of SFTP, and Ansible (old, ann)" in out, out
+        assert "names 1 login with a password (bob)" in out, out
+        out = joined(plan(root, "--days", "3650", "--sftp-users", "old", "--passwords", "keep")[1])
+        assert "of SFTP, and Ansible (ann)" in out and "login with a password" not in out, out
+        assert "SFTP" not in joined(plan(root, "--days", "0")[1]).split("Who is affected")[1], "not read"
+    with c.Root("") as root:
+        add_keys(root)
+        assert "no log of sshd could be read" in joined(plan(root)[1])
+        root.write("/var/log/secure", "")
+        assert "/var/log/secure names no use of SFTP" in joined(plan(root)[1])
 
 
 def test_profiles_choose_host_keys_and_algorithms():
@@ -232,6 +255,51 @@ def test_it_changes_nothing():
         plan(root)
         with open(root.path + "/etc/ssh/sshd_config") as file:
             assert file.read() == before
+
+
+def test_the_plan_as_json_says_what_the_text_says():
+    with c.Root(c.OPERATORS) as root:
+        add_keys(root)
+        status, out, err = plan(root, "--json", "aspera-4", "--allow-groups", "DOMAIN\\users")
+        assert err == "", err
+        document = json.loads(out)
+        assert document["format"] == 1 and document["profile"] == "aspera-4" and document["status"] == status == 3
+        changes = {change["keyword"]: change for change in document["changes"]}
+        assert changes["port"]["before"] == ["22"] and changes["port"]["after"] == ["33001"], changes["port"]
+        assert changes["passwordauthentication"]["who"] == ["xfer1", "ann", "unknown users"], changes["passwordauthentication"]
+        assert changes["hostkey"]["after"] == ["/etc/ssh/ssh_host_ecdsa_key"] and changes["port"]["who"] == ["everybody"]
+        assert "+Port 33001" in document["difference"] and "-PasswordAuthentication yes" in document["difference"]
+        high = [f for f in document["affected"] if f["grade"] == "high"]
+        assert high and high[0]["rule"] == "A10" and "ann" in high[0]["who"], high
+        status, out, _ = plan(root, "--json")
+        assert status == json.loads(out)["status"] == 0
+
+
+def test_the_files_are_written_where_one_says_and_nowhere_else():
+    with c.Root("Include /etc/ssh/sshd_config.d/*.conf\n" + c.OPERATORS, [("50-x.conf", "PasswordAuthentication yes\n")]) as root:
+        add_keys(root)
+        before = sorted(os.listdir(root.path + "/etc/ssh"))
+        with tempfile.TemporaryDirectory() as folder:
+            status, out, err = plan(root, "--write", folder)
+            assert status == 0 and err == "", (status, err)
+            assert sorted(os.listdir(folder + "/etc/ssh")) == ["sshd_config", "sshd_config.d"]
+            written = {}
+            for name in ("sshd_config", "sshd_config.d/50-x.conf"):
+                with open(folder + "/etc/ssh/" + name) as file:
+                    written[name] = file.read()
+            with open(root.path + "/etc/ssh/sshd_config") as file:
+                assert file.read().startswith("Include"), "the root is left alone"
+            assert apply(root, out)
+            for name, text in written.items():
+                with open(root.path + "/etc/ssh/" + name) as file:
+                    assert file.read() == text, name
+            os.unlink(folder + "/etc/ssh/sshd_config")
+            os.symlink("/etc/hostname", folder + "/etc/ssh/sshd_config")
+            status, _, err = plan(root, "--write", folder)
+            assert status == 70 and "cannot write" in err, (status, err)
+        assert sorted(os.listdir(root.path + "/etc/ssh")) == before
+        assert plan(root, "--write", root.path)[0] == 64 and plan(root, "--write", root.path + "/.")[0] == 64
+        assert plan(root, "--write", folder)[0] == 70, "is gone"
 
 
 def test_files_that_sshd_refuses_are_not_planned_over():

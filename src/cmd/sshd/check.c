@@ -9,51 +9,24 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "cmd/sshd/internal.h"
+#include "cmd/sshd/log.h"
+#include "cmd/sshd/rows.h"
 #include "sshdapply/check.h"
 
-#define FIELD(name) offsetof(struct lh_sshd_args, name)
-
 static const struct lh_option options[] = {
-    {.name = "root",
-     .arg = "DIR",
-     .parse = lh_option_text,
-     .offset = FIELD(root),
-     .help = "judge the files below DIR instead of this machine"},
-    {.name = "config",
-     .arg = "FILE",
-     .parse = lh_option_text,
-     .offset = FIELD(config),
-     .help = "the main file, below the root (/etc/ssh/sshd_config)"},
-    {.name = "port",
-     .arg = "PORT",
-     .parse = lh_option_port,
-     .offset = FIELD(port),
-     .help = "the port that transfers use (33001)"},
-    {.name = "transfer-user",
-     .arg = "NAME",
-     .parse = lh_sshd_option_name,
-     .offset = FIELD(transfer_users),
-     .help = "a transfer user (those with a transfer shell)"},
-    {.name = "admin",
-     .arg = "NAME",
-     .parse = lh_sshd_option_name,
-     .offset = FIELD(admins),
-     .help = "an administrator (those whom sudo knows)"},
-    {.name = "from",
-     .arg = "ADDRESS",
-     .parse = lh_option_text,
-     .offset = FIELD(from),
-     .help = "the client's address, for Match (192.0.2.1)"},
-    {.name = "json", .parse = lh_option_flag, .offset = FIELD(json), .help = "one JSON document"},
+    LH_SSHD_ROW_ROOT,
+    LH_SSHD_ROW_CONFIG,
+    LH_SSHD_ROW_PORT,
+    LH_SSHD_ROW_TRANSFER_USER,
+    LH_SSHD_ROW_ADMIN,
+    LH_SSHD_ROW_FROM,
+    LH_SSHD_ROW_DAYS,
+    LH_SSHD_ROW_JSON,
     {.name = "all",
      .parse = lh_option_flag,
-     .offset = FIELD(all),
+     .offset = LH_SSHD_FIELD(all),
      .help = "name what is as it should be, too"},
-    {.letter = 'h',
-     .name = "help",
-     .parse = lh_option_flag,
-     .offset = FIELD(help),
-     .help = "this help"},
+    LH_SSHD_ROW_HELP,
 };
 
 static const struct lh_option_table table = {
@@ -81,8 +54,11 @@ static int run(const struct lh_sshd_args *args)
     };
 
     lh_err err = lh_sshd_check(&check, &report, &info);
+    if (err == 0)
+        err = lh_sshd_log_check(args, &report);
     if (err != 0)
         return lh_sshd_fail(*info.text == '\0' ? lh_err_name(err) : info.text);
+    lh_sshd_report_sort(&report);
     if (args->json)
         err = lh_sshd_show_json(&report, stdout);
     else

@@ -15,6 +15,7 @@
 #define LH_SSHD_STATUS_FAILED 70
 
 #define LH_SSHD_NAMES_MAX 64
+#define LH_SSHD_DAYS      30 // of the log, unless told
 
 struct lh_sshd_names {
     const char *items[LH_SSHD_NAMES_MAX + 1]; // NULL-terminated
@@ -41,6 +42,8 @@ struct lh_sshd_args {
     bool json;
     bool all;
     bool help;
+    unsigned days;     // of the log
+    const char *write; // directory
     struct lh_sshd_names transfer_users;
     struct lh_sshd_names admins;
 };
@@ -53,6 +56,12 @@ lh_err lh_sshd_option_pattern(void *target,
 
 // An option that may be given several times; `option->offset` is of a struct lh_sshd_names.
 lh_err lh_sshd_option_name(void *target,
+                           const struct lh_option *option,
+                           const char *value,
+                           struct lh_errinfo *info);
+
+// A number of days, 0 to 3650; `option->offset` is of an unsigned.
+lh_err lh_sshd_option_days(void *target,
                            const struct lh_option *option,
                            const char *value,
                            struct lh_errinfo *info);
@@ -79,6 +88,11 @@ void lh_sshd_show_text(const struct lh_sshd_report *report,
                        const struct lh_sshd_show *show,
                        FILE *out);
 lh_err lh_sshd_show_json(const struct lh_sshd_report *report, FILE *out) LH_MUST_CHECK;
+struct lh_sshd_plan;
+lh_err lh_sshd_plan_json(const struct lh_sshd_plan *plan,
+                         const char *profile,
+                         int status,
+                         FILE *out) LH_MUST_CHECK;
 
 // 0 nothing or information, 1 low, 2 medium, 3 high.
 int lh_sshd_exit_status(const struct lh_sshd_report *report);

@@ -15,47 +15,26 @@
 #include "base/limits.h"
 #include "base/text.h"
 #include "cmd/sshd/internal.h"
+#include "cmd/sshd/rows.h"
 #include "ssh/pin.h"
 #include "sshdapply/offered.h"
 
-#define FIELD(name) offsetof(struct lh_sshd_args, name)
-
-#define COMMON_OPTIONS                                                                             \
-    {.name = "root",                                                                               \
-     .arg = "DIR",                                                                                 \
-     .parse = lh_option_text,                                                                      \
-     .offset = FIELD(root),                                                                        \
-     .help = "read the files below DIR instead of this machine's"},                                \
-        {.name = "config",                                                                         \
-         .arg = "FILE",                                                                            \
-         .parse = lh_option_text,                                                                  \
-         .offset = FIELD(config),                                                                  \
-         .help = "the main file, below the root (/etc/ssh/sshd_config)"},                          \
-        {.name = "port",                                                                           \
-         .arg = "PORT",                                                                            \
-         .parse = lh_option_port,                                                                  \
-         .offset = FIELD(port),                                                                    \
-         .help = "the port that transfers use (33001)"},                                           \
-        {.name = "host",                                                                           \
-         .arg = "NAME",                                                                            \
-         .parse = lh_option_text,                                                                  \
-         .offset = FIELD(host),                                                                    \
-         .help = "the server's name as users write it (this host's name)"},                        \
-    {                                                                                              \
-        .letter = 'h', .name = "help", .parse = lh_option_flag, .offset = FIELD(help),             \
-        .help = "this help"                                                                        \
-    }
-
 static const struct lh_option fingerprint_options[] = {
-    COMMON_OPTIONS,
+    LH_SSHD_ROW_ROOT,
+    LH_SSHD_ROW_CONFIG,
+    LH_SSHD_ROW_PORT,
+    LH_SSHD_ROW_HOST,
     {.name = "expected",
      .arg = "FINGERPRINT",
      .parse = lh_option_text,
-     .offset = FIELD(expected),
+     .offset = LH_SSHD_FIELD(expected),
      .help = "one that is configured somewhere: is it still offered?"},
+    LH_SSHD_ROW_HELP,
 };
 
-static const struct lh_option notify_options[] = {COMMON_OPTIONS};
+static const struct lh_option notify_options[] = {
+    LH_SSHD_ROW_ROOT, LH_SSHD_ROW_CONFIG, LH_SSHD_ROW_PORT, LH_SSHD_ROW_HOST, LH_SSHD_ROW_HELP,
+};
 
 static const struct lh_option_table fingerprint_table = {
     .program = "lhctl sshd fingerprint",

@@ -1,87 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // lhctl sshd plan
+#include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "cmd/sshd/internal.h"
+#include "cmd/sshd/log.h"
+#include "cmd/sshd/rows.h"
 #include "sshdapply/plan.h"
 
-#define FIELD(name) offsetof(struct lh_sshd_args, name)
-#define COLUMNS     80
+#define COLUMNS               80
+#define LH_SSHD_STATUS_BARRED 3
 
 static const struct lh_option options[] = {
-    {.name = "root",
+    LH_SSHD_ROW_ROOT,
+    LH_SSHD_ROW_CONFIG,
+    LH_SSHD_ROW_PORT,
+    LH_SSHD_ROWS_CHOICES,
+    LH_SSHD_ROW_ADMIN,
+    LH_SSHD_ROW_TRANSFER_USER,
+    LH_SSHD_ROW_FROM,
+    LH_SSHD_ROW_DAYS,
+    {.name = "write",
      .arg = "DIR",
      .parse = lh_option_text,
-     .offset = FIELD(root),
-     .help = "plan for the files below DIR instead of this machine's"},
-    {.name = "config",
-     .arg = "FILE",
-     .parse = lh_option_text,
-     .offset = FIELD(config),
-     .help = "the main file, below the root (/etc/ssh/sshd_config)"},
-    {.name = "port",
-     .arg = "PORT",
-     .parse = lh_option_port,
-     .offset = FIELD(port),
-     .help = "the port to open (33001)"},
-    {.name = "keep-port-22",
-     .parse = lh_option_flag,
-     .offset = FIELD(keep_port_22),
-     .help = "keep port 22 open beside it"},
-    {.name = "allow-users",
-     .arg = "NAME",
-     .parse = lh_sshd_option_pattern,
-     .offset = FIELD(allow_users),
-     .help = "let in these users only; DOMAIN\\user for domains"},
-    {.name = "allow-groups",
-     .arg = "NAME",
-     .parse = lh_sshd_option_pattern,
-     .offset = FIELD(allow_groups),
-     .help = "let in members of these groups only"},
-    {.name = "admin",
-     .arg = "NAME",
-     .parse = lh_sshd_option_name,
-     .offset = FIELD(admins),
-     .help = "an administrator (those whom sudo knows)"},
-    {.name = "transfer-user",
-     .arg = "NAME",
-     .parse = lh_sshd_option_name,
-     .offset = FIELD(transfer_users),
-     .help = "a transfer user (those with a transfer shell)"},
-    {.name = "sftp-users",
-     .arg = "NAME",
-     .parse = lh_sshd_option_name,
-     .offset = FIELD(sftp_users),
-     .help = "a user who keeps SFTP, and gets nothing else (nobody)"},
-    {.name = "passwords",
-     .arg = "keep",
-     .parse = lh_option_text,
-     .offset = FIELD(passwords),
-     .help = "\"keep\": go on to accept passwords as now"},
-    {.name = "forwarding-group",
-     .arg = "GROUP",
-     .parse = lh_option_text,
-     .offset = FIELD(forwarding_group),
-     .help = "its members may forward TCP (nobody)"},
-    {.name = "strict",
-     .parse = lh_option_flag,
-     .offset = FIELD(strict),
-     .help = "drop what only older libraries need"},
-    {.name = "from",
-     .arg = "ADDRESS",
-     .parse = lh_option_text,
-     .offset = FIELD(from),
-     .help = "the client's address, for Match (192.0.2.1)"},
-    {.letter = 'h',
-     .name = "help",
-     .parse = lh_option_flag,
-     .offset = FIELD(help),
-     .help = "this help"},
+     .offset = LH_SSHD_FIELD(write),
+     .help = "write the files as they would be below DIR"},
+    LH_SSHD_ROW_JSON,
+    LH_SSHD_ROW_HELP,
 };
 
 static const struct lh_option_table table = {
@@ -167,7 +120,7 @@ static void put_difference(const char *text)
     }
 }
 
-static int print_plan(const struct lh_sshd_plan *plan, const char *profile)
+static void print_plan(const struct lh_sshd_plan *plan, const char *profile, bool barred)
 {
     struct lh_sshd_show show = {.colour = lh_sshd_colour(), .columns = COLUMNS};
 
@@ -183,15 +136,80 @@ static int print_plan(const struct lh_sshd_plan *plan, const char *profile)
     put_difference(*plan->difference == '\0' ? "none\n" : plan->difference);
     (void)printf("\nWho is affected, and what stands in the way:\n");
     lh_sshd_show_text(&plan->affected, &show, stdout);
-    bool barred = lh_sshd_report_count(&plan->affected, LH_SSHD_GRADE_HIGH) > 0;
     (void)printf("\n%s\n", barred ? "This plan must not be carried out as it is: see HIGH above."
                                   : "Nothing stands in the way.");
-    return fflush(stdout) != 0 ? lh_sshd_fail("cannot write the plan") : barred ? 3 : 0;
+}
+
+// --- The files ---
+
+// Whether two names are of one directory.
+static bool same_directory(const char *one, const char *two)
+{
+    struct stat first, second;
+    return stat(one, &first) == 0 && stat(two, &second) == 0 && first.st_dev == second.st_dev &&
+           first.st_ino == second.st_ino;
+}
+
+// Makes the folders above `path`, below `folder`. Symbolic links below it are not followed.
+static int open_below(const char *folder, const char *path)
+{
+    char part[256];
+    int at = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    while (at >= 0) {
+        path += strspn(path, "/");
+        size_t len = strcspn(path, "/");
+        bool last = path[len] == '\0';
+        if (len == 0 || len >= sizeof part || (len == 2 && memcmp(path, "..", 2) == 0))
+            break;
+        memcpy(part, path, len);
+        part[len] = '\0';
+        if (!last && mkdirat(at, part, 0755) != 0 && errno != EEXIST)
+            break;
+        int flags = last ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY | O_DIRECTORY;
+        int next = openat(at, part, flags | O_NOFOLLOW | O_CLOEXEC, 0644);
+        (void)close(at);
+        if (last)
+            return next;
+        at = next;
+        path += len;
+    }
+    if (at >= 0)
+        (void)close(at);
+    return -1;
+}
+
+static lh_err
+write_files(const struct lh_sshd_plan *plan, const char *folder, struct lh_errinfo *info)
+{
+    for (size_t i = 0; i < plan->file_count; i++) {
+        const struct lh_sshd_planned *file = &plan->files[i];
+        int fd = open_below(folder, file->path);
+        FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
+        if (out == NULL)
+            return lh_fail_errno(info, errno, 0, "cannot write %.80s%.120s", folder, file->path);
+        bool short_of = fwrite(file->text, 1, file->len, out) != file->len;
+        if (fclose(out) != 0 || short_of)
+            return lh_fail_errno(info, errno, 0, "cannot write %.80s%.120s", folder, file->path);
+    }
+    return 0;
 }
 
 static const char *const *names_or_null(const struct lh_sshd_names *names)
 {
     return names->count == 0 ? NULL : names->items;
+}
+
+// What is wrong with the choices; NULL where nothing is.
+static const char *wrong_choice(const struct lh_sshd_args *args, enum lh_sshd_profile profile)
+{
+    if (profile == LH_SSHD_PROFILE_N_)
+        return "there is no such profile: modern, aspera-4, aspera-3, fips";
+    if (args->passwords != NULL && strcmp(args->passwords, "keep") != 0)
+        return "--passwords knows \"keep\" only";
+    if (args->write != NULL && same_directory(args->write, args->root))
+        return "--write wants another directory than the root: a plan changes nothing there";
+    return NULL;
 }
 
 int lh_sshd_plan_main(int argc, char **argv)
@@ -223,15 +241,24 @@ int lh_sshd_plan_main(int argc, char **argv)
                     .sftp_users = names_or_null(&args.sftp_users),
                     .forwarding_group = args.forwarding_group},
     };
-    if (plan_options.choices.profile == LH_SSHD_PROFILE_N_ ||
-        (args.passwords != NULL && strcmp(args.passwords, "keep") != 0)) {
-        (void)lh_sshd_fail(plan_options.choices.profile == LH_SSHD_PROFILE_N_
-                               ? "there is no such profile: modern, aspera-4, aspera-3, fips"
-                               : "--passwords knows \"keep\" only");
+    const char *wrong = wrong_choice(&args, plan_options.choices.profile);
+    if (wrong != NULL) {
+        (void)lh_sshd_fail(wrong);
         return LH_SSHD_STATUS_USAGE;
     }
     lh_err err = lh_sshd_plan_make(&plan_options, &plan, &info);
+    if (err == 0)
+        err = lh_sshd_log_affected(&args, &plan.affected);
+    if (err == 0 && args.write != NULL)
+        err = write_files(&plan, args.write, &info);
     if (err != 0)
         return lh_sshd_fail(*info.text == '\0' ? lh_err_name(err) : info.text);
-    return print_plan(&plan, name);
+    lh_sshd_report_sort(&plan.affected);
+    bool barred = lh_sshd_report_count(&plan.affected, LH_SSHD_GRADE_HIGH) > 0;
+    status = barred ? LH_SSHD_STATUS_BARRED : 0;
+    if (args.json)
+        err = lh_sshd_plan_json(&plan, name, status, stdout);
+    else
+        print_plan(&plan, name, barred);
+    return err != 0 || fflush(stdout) != 0 ? lh_sshd_fail("cannot write the plan") : status;
 }

@@ -83,6 +83,21 @@ lh_err lh_sshd_option_pattern(void *target,
         return lh_fail(info, LH_E_INVALID, 0, "is not a name that sshd_config can hold");
     return add_name(names, value, info);
 }
+
+lh_err lh_sshd_option_days(void *target,
+                           const struct lh_option *option,
+                           const char *value,
+                           struct lh_errinfo *info)
+{
+    unsigned *days = (unsigned *)(void *)((char *)target + option->offset);
+    uint64_t number;
+
+    if (lh_parse_number(value, 0, 3650, &number) != 0)
+        return lh_fail(info, LH_E_INVALID, 0, "wants a number of days, at most 3650");
+    *days = (unsigned)number;
+    return 0;
+}
+
 bool lh_sshd_colour(void)
 {
     const char *term = getenv("TERM");
@@ -122,6 +137,7 @@ int lh_sshd_parse(const struct lh_option_table *table,
     *args = (struct lh_sshd_args){.root = "/",
                                   .config = "/etc/ssh/sshd_config",
                                   .from = "192.0.2.1",
+                                  .days = LH_SSHD_DAYS,
                                   .port = LH_SSH_PORT_DEFAULT};
     if (words == NULL)
         return lh_sshd_fail("no memory");
