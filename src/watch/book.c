@@ -13,6 +13,10 @@
 #define PENALTY_HALVES 4  // what a penalty stands for: the tries that it kept from being logged
 #define BREACH_OTHERS  5  // sources that failed with the user
 #define BREACH_WITHIN  (7 * LH_WATCH_DAY)
+// What a person's errors look like: see is_typing_error.
+#define TYPING_HALVES       10 // five tries: what a connection allows before the one that succeeds
+#define TYPING_HALVES_KNOWN 18 // nine, where the same user logged in from the same place before
+#define TYPING_WITHIN       LH_WATCH_HOUR
 
 uint64_t lh_watch_addr_key(const struct lh_watch *watch, const struct lh_watch_addr *addr)
 {
@@ -152,8 +156,10 @@ static void add_recent(struct lh_source *source, int64_t time, uint32_t tries)
         source->recent[source->recent_at] = (uint32_t)time;
         source->recent_at = (uint8_t)((source->recent_at + 1) % LH_WATCH_RECENT);
     }
-    if (recent_within(source, 5, time, 10))
+    if (recent_within(source, 5, time, 10)) {
         source->pace |= LH_PACE_BURST;
+        source->failing_fast = 1;
+    }
     if (recent_within(source, 5, time, 600))
         source->pace |= LH_PACE_STEADY;
     if (recent_within(source, 10, time, 600))
@@ -210,6 +216,18 @@ static void book_user(struct lh_watch *watch, const struct lh_booking *booking)
     raise_weight(&user->slot, booking->halves);
 }
 
+// Which user is tried between two logins, and since when.
+static void note_failing(struct lh_source *source, const struct lh_booking *booking)
+{
+    if (source->failing_since == 0)
+        source->failing_since = booking->time;
+    if (booking->tried == 0)
+        return;
+    if (source->failing_user != 0 && source->failing_user != booking->tried)
+        source->failing_mixed = 1;
+    source->failing_user = booking->tried;
+}
+
 void lh_book_tries(struct lh_watch *watch, const struct lh_booking *booking)
 {
     struct lh_source *source =
@@ -230,6 +248,7 @@ void lh_book_tries(struct lh_watch *watch, const struct lh_booking *booking)
     if (before == 0 && estimate > lh_sketch_noise(&watch->sketch))
         source->missed = (estimate - booking->halves) / 2;
     source->halves_since_success += booking->halves;
+    note_failing(source, booking);
     if (booking->guessed != 0 && (source->success_bits & success_bit(booking->guessed)) == 0)
         source->strange_halves += booking->halves;
     source->last_try = LH_MAX(source->last_try, booking->time);
@@ -240,6 +259,22 @@ void lh_book_tries(struct lh_watch *watch, const struct lh_booking *booking)
     network->half_tries += booking->halves;
     raise_weight(&network->slot, booking->halves);
     watch->totals.half_tries += booking->halves;
+}
+
+// Whether failures and then a login read as somebody who mistyped his own password: one user, whose
+// login it then is; no more tries than fit into the connection that succeeds (more where he has
+// logged in from there before); all within an hour, none at a program's pace, and none so close
+// that sshd shut the source out. A guesser who keeps to all of that has five guesses.
+static bool
+is_typing_error(const struct lh_source *source, const struct lh_booking *booking, uint32_t halves)
+{
+    bool own = source->failing_mixed == 0 &&
+               (source->failing_user == 0 || source->failing_user == booking->user_hash);
+    bool known = (source->success_bits & success_bit(booking->user_hash)) != 0;
+    int64_t took = booking->time - source->failing_since;
+    return own && halves <= (known ? TYPING_HALVES_KNOWN : TYPING_HALVES) && took >= 0 &&
+           took <= TYPING_WITHIN && source->penalties_since_success == 0 &&
+           source->failing_fast == 0;
 }
 
 // A login after failures of the same source, or with a user whom many sources had tried, one of
@@ -257,8 +292,9 @@ static void look_for_breach(struct lh_watch *watch,
     if (user != NULL && user->half_tries > 0)
         others = lh_bits_estimate(user->source_bits, LH_ARRAY_LEN(user->source_bits));
     uint32_t unseen = source->penalties_since_success > 0 ? PENALTY_HALVES : 0;
-    bool alone =
-        halves + unseen >= BREACH_HALVES && booking->time - source->last_try <= BREACH_WITHIN;
+    bool alone = halves + unseen >= BREACH_HALVES &&
+                 booking->time - source->last_try <= BREACH_WITHIN &&
+                 !is_typing_error(source, booking, halves);
     bool many = others >= BREACH_OTHERS && halves >= 2 && source->counts[LH_COUNT_SUCCESSES] == 0;
     if (!alone && !many)
         return;
@@ -284,6 +320,9 @@ void lh_book_success(struct lh_watch *watch,
     source->counts[LH_COUNT_SUCCESSES]++;
     source->halves_since_success = 0;
     source->penalties_since_success = 0;
+    source->failing_since = 0;
+    source->failing_user = 0;
+    source->failing_mixed = source->failing_fast = 0;
     source->last_success = LH_MAX(source->last_success, booking->time);
     // Who logs in for the first time made his errors before it.
     if ((source->success_bits & success_bit(booking->user_hash)) == 0)
@@ -299,10 +338,20 @@ void lh_book_success(struct lh_watch *watch,
     user->last_success = LH_MAX(user->last_success, booking->time);
     user->successes++;
     raise_weight(&user->slot, 16);
-    lh_book_network(watch, &booking->addr, booking->time, &booking->place)->successes++;
+    struct lh_network *network =
+        lh_book_network(watch, &booking->addr, booking->time, &booking->place);
+    network->last_success = LH_MAX(network->last_success, booking->time);
+    network->successes++;
     lh_timeline_add(&watch->totals.logins, booking->time, 1);
     watch->totals.successes++;
     watch->totals.password_successes += event->method == LH_WATCH_METHOD_PASSWORD;
+}
+
+const struct lh_place *lh_source_evidence(const struct lh_source *source, unsigned index)
+{
+    unsigned half = LH_WATCH_EVIDENCE_MAX / 2;
+    LH_ASSERT(index < LH_WATCH_EVIDENCE_MAX);
+    return &source->evidence[index < half ? index : half + (source->evidence_at + index) % half];
 }
 
 uint32_t lh_source_tries(const struct lh_source *source)

@@ -55,6 +55,16 @@ static enum lh_watch_family repeat(struct lh_feed *feed,
     return take(feed, &feed->last, line, number);
 }
 
+bool lh_feed_time(struct lh_feed *feed, struct lh_span line, int64_t *out_time)
+{
+    if (line.len == 0 || line.at[0] != '{')
+        return lh_watch_line_time(&feed->stamps, line, out_time);
+    if (lh_watch_journal_parse(line, &feed->entry) != LH_WATCH_LINE_SSHD)
+        return false;
+    *out_time = feed->entry.record.time;
+    return true;
+}
+
 enum lh_watch_family lh_feed_line(struct lh_feed *feed, struct lh_span line, uint64_t number)
 {
     struct lh_watch_record record;

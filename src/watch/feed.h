@@ -29,6 +29,9 @@ struct lh_feed {
 // set.
 void lh_feed_begin(struct lh_feed *feed, const struct lh_watch_zone *zone, uint32_t file);
 
+// When a line was written, as lh_feed_line would read it. False where it does not say.
+bool lh_feed_time(struct lh_feed *feed, struct lh_span line, int64_t *out_time);
+
 // One line, without its newline. Returns its family, LH_WATCH_NOTHING for what is not sshd's.
 enum lh_watch_family lh_feed_line(struct lh_feed *feed, struct lh_span line, uint64_t number);
 

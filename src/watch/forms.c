@@ -420,15 +420,16 @@ bool lh_form_penalty(struct lh_span rest, struct lh_watch_event *event)
 {
     struct lh_endpoint peer = {.port = 0};
     uint64_t bits;
-    if (lh_span_take(&rest, LH_SPAN("ipv4: new ")) || lh_span_take(&rest, LH_SPAN("ipv6: new "))) {
-        // the address follows, as in the other form
-    }
+    event->single =
+        lh_span_take(&rest, LH_SPAN("ipv4: new ")) || lh_span_take(&rest, LH_SPAN("ipv6: new "));
     const char *slash = memchr(rest.at, '/', rest.len < 80 ? rest.len : 80);
     size_t reason = lh_span_find(rest, LH_SPAN(" for penalty: "));
     if (slash == NULL || reason == LH_SPAN_NOWHERE)
         return false;
     if (!lh_watch_addr_parse(lh_span_head(rest, (size_t)(slash - rest.at)), &peer.addr))
         return false;
+    event->deferred =
+        lh_span_find(lh_span_head(rest, reason), LH_SPAN(" deferred ")) != LH_SPAN_NOWHERE;
     event->penalty = penalty_of(lh_span_skip(rest, reason + 14));
     rest = lh_span_skip(rest, (size_t)(slash - rest.at) + 1);
     if (!lh_span_take_number(&rest, 128, &bits))

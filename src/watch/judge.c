@@ -81,7 +81,7 @@ static unsigned rule_breach(const struct lh_source *s, const struct lh_verdict *
         return 0;
     if (s->counts[LH_COUNT_INVALID] > 0 || v->users >= USERS_MANY || s->breach.others > 0)
         return 90;
-    return 50 + LH_MIN(s->breach.tries, 40u);
+    return 70 + LH_MIN(s->breach.tries, 20u);
 }
 
 static unsigned rule_crash(const struct lh_source *s, const struct lh_verdict *v)
@@ -349,6 +349,18 @@ static void judge_company(const struct judging *j, const struct lh_source *s, st
         add_kind(v, LH_ATTACK_NETWORK, LH_SEVERITY_ATTACK, 65);
 }
 
+// Hosts change their IPv6 address within a /64 from day to day: a login guards all of it.
+static enum lh_guard guard_of(const struct judging *j, const struct lh_source *source)
+{
+    int64_t last = source->last_success;
+    const struct lh_network *network =
+        lh_watch_addr_is_v4(&source->addr) ? NULL : network_of(j->watch, source);
+    if (network != NULL)
+        last = LH_MAX(last, network->last_success);
+    bool recent = last != 0 && j->watch->totals.last - last <= GUARD_DAYS * LH_WATCH_DAY;
+    return recent ? LH_GUARDED_LOGIN : LH_GUARDED_NOT;
+}
+
 static bool judge_source(const struct judging *j,
                          const struct lh_source *source,
                          struct lh_verdict *out_verdict,
@@ -381,9 +393,7 @@ static bool judge_source(const struct judging *j,
     }
     if (v.tries >= 50)
         v.confidence = LH_MIN(v.confidence + 5, 99u);
-    bool recent = source->last_success != 0 &&
-                  j->watch->totals.last - source->last_success <= GUARD_DAYS * LH_WATCH_DAY;
-    v.guard = recent ? LH_GUARDED_LOGIN : LH_GUARDED_NOT;
+    v.guard = guard_of(j, source);
     *out_verdict = v;
     return true;
 }

@@ -44,7 +44,7 @@ enum lh_severity {
 
 enum lh_guard {
     LH_GUARDED_NOT,
-    LH_GUARDED_LOGIN, // somebody logged in from there within 30 days
+    LH_GUARDED_LOGIN, // somebody logged in from there, of IPv6 from its /64, within 30 days
     LH_GUARDED_LIST,  // the caller's list (own addresses, gateway, ...)
 };
 

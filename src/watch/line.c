@@ -150,6 +150,14 @@ static bool skip_priority(struct lh_span *line)
     return true;
 }
 
+bool lh_watch_line_time(struct lh_stamp_reader *stamps, struct lh_span line, int64_t *out_time)
+{
+    if (line.len > 0 && line.at[0] == '<' &&
+        (!skip_priority(&line) || !lh_span_take(&line, LH_SPAN("1 "))))
+        return false;
+    return lh_stamp_take(stamps, &line, out_time);
+}
+
 enum lh_watch_line lh_watch_line_parse(struct lh_stamp_reader *stamps,
                                        struct lh_span line,
                                        struct lh_watch_record *out_record)

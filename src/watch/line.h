@@ -38,6 +38,9 @@ enum lh_watch_line lh_watch_line_parse(struct lh_stamp_reader *stamps,
                                        struct lh_span line,
                                        struct lh_watch_record *out_record);
 
+// Only when it was written. False for a line without a stamp.
+bool lh_watch_line_time(struct lh_stamp_reader *stamps, struct lh_span line, int64_t *out_time);
+
 // "message repeated N times: [ TEXT]" becomes TEXT, and N is returned; else 1.
 uint32_t lh_watch_take_repeat(struct lh_span *message);
 

@@ -81,6 +81,8 @@ struct lh_watch_event {
     bool preauth;        // before a login
     bool cut;            // as long as sshd's messages get: its end may be missing
     bool authenticating; // a close whose line names the user that was trying
+    bool deferred;       // a penalty that is below sshd's threshold and shuts nobody out (yet)
+    bool single;         // a penalty that is the source's only one: none before it was running
     uint32_t count;      // tries or connections that the line stands for
     uint32_t child;      // the process that a listener's line speaks of; 0: its own
     struct lh_endpoint peer;

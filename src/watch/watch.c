@@ -210,10 +210,14 @@ static void count_family(const struct taking *t, uint32_t counts[LH_COUNT_N_])
     if (event->family == LH_WATCH_FAILED &&
         (event->method == LH_WATCH_METHOD_PASSWORD || event->method == LH_WATCH_METHOD_KEYBOARD))
         counts[LH_COUNT_PASSWORDS] += times;
-    bool idle = event->penalty == LH_WATCH_PENALTY_NOAUTH;
+    // Who waits too long at a prompt tried nothing; up to 9.9 that alone shuts him out for 90 s.
+    // From 10.0 on it takes several in a row, as any penalty does by default.
+    bool waited = event->penalty == LH_WATCH_PENALTY_GRACE &&
+                  (event->single || event->family == LH_WATCH_DROP_PENALTY);
+    bool idle = event->penalty == LH_WATCH_PENALTY_NOAUTH || waited;
     if (event->family == LH_WATCH_DROP_PENALTY && idle)
         counts[LH_COUNT_IDLE_DROPS] += times;
-    if (event->family == LH_WATCH_PENALTY && !idle)
+    if (event->family == LH_WATCH_PENALTY && !idle && !event->deferred)
         counts[LH_COUNT_PENALTIES] += times;
     if (event->family == LH_WATCH_PENALTY && event->penalty == LH_WATCH_PENALTY_CRASH)
         counts[LH_COUNT_CRASHES] += times;
@@ -290,9 +294,13 @@ static void book(struct taking *t, struct lh_connection *c, const struct lh_endp
     }
     if (c->invalid || c->pam > 0 || c->failed > c->key_halves)
         booking.guessed = c->user;
+    booking.tried = c->user;
     if (booking.halves > 0 || booking.user.len > 0)
         lh_book_tries(t->watch, &booking);
     source->penalties_since_success += c->waiting[LH_COUNT_PENALTIES];
+    // A crash is told twice: by a line of its own, and as the reason of a penalty.
+    if (t->event.family == LH_WATCH_PENALTY && source->counts[LH_COUNT_CRASHES] > 0)
+        c->waiting[LH_COUNT_CRASHES] = 0;
     add_counts(source, c->waiting);
     if (source->slot.weight == 0)
         source->slot.weight = 1;
@@ -312,7 +320,8 @@ static void book_network_penalty(struct taking *t)
 {
     struct lh_network *network =
         lh_book_network(t->watch, &t->event.peer.addr, t->record->time, &t->place);
-    network->penalties += t->record->repeat;
+    if (!t->event.deferred)
+        network->penalties += t->record->repeat;
     network->slot.weight += t->record->repeat;
 }
 

@@ -46,7 +46,7 @@ enum lh_watch_count {
     LH_COUNT_DROPS,         // thrown out by MaxStartups or PerSourceMaxStartups
     LH_COUNT_PENALTY_DROPS, // thrown out by a penalty
     LH_COUNT_IDLE_DROPS,    // of which the penalty was for connections without a try
-    LH_COUNT_PENALTIES,     // penalties that became active
+    LH_COUNT_PENALTIES,     // penalties that became active, for tries
     LH_COUNT_CRASHES,
     LH_COUNT_SUCCESSES,
     LH_COUNT_N_
@@ -78,6 +78,10 @@ struct lh_source {
     uint32_t halves_since_success;
     uint32_t penalties_since_success; // for failures
     uint32_t strange_halves;          // guesses at users who never logged in from here
+    int64_t failing_since;            // first try since the last login; 0: none
+    uint64_t failing_user;            // hash of the one user tried since; 0: not known
+    uint8_t failing_mixed;            // more than one user was: 0 or 1
+    uint8_t failing_fast;             // at a program's pace: 0 or 1
     uint8_t pace;                     // enum lh_watch_pace
     uint8_t names_count;              // of names
     uint8_t recent_at;                // next place in recent
@@ -101,7 +105,7 @@ struct lh_source {
 struct lh_network {
     struct lh_slot slot;
     struct lh_watch_addr addr;
-    int64_t first, last;
+    int64_t first, last, last_success;
     uint32_t half_tries, successes, penalties, drops;
     uint64_t source_bits[2];
     uint64_t users_bits[2];
@@ -159,6 +163,10 @@ struct lh_user *lh_watch_user(const struct lh_watch *watch, struct lh_span name)
 
 // Whether the log tells of a login over the connection from `peer`, lately.
 bool lh_watch_logged_in(const struct lh_watch *watch, const struct lh_endpoint *peer);
+
+// The `index`th of the lines kept of a source, in the order of the log: the first ones, then the
+// last ones. Line 0: there are fewer.
+const struct lh_place *lh_source_evidence(const struct lh_source *source, unsigned index);
 
 // Whole tries of a source, with those before it was listed.
 uint32_t lh_source_tries(const struct lh_source *source);

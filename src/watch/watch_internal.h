@@ -34,6 +34,7 @@ struct lh_booking {
     struct lh_span user; // empty: none, or already counted
     uint64_t user_hash;
     uint64_t guessed; // hash of the user whose password was guessed; 0: none
+    uint64_t tried;   // hash of the user tried; 0: not known
     bool invalid;
     uint32_t halves;
 };

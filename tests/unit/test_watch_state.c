@@ -317,6 +317,115 @@ static void a_login_after_failures_is_an_alarm_at_the_top(void **state)
     check_int(w->judgement.verdicts[0].guard, LH_GUARDED_LOGIN);
 }
 
+// `count` failures of bob's, `gap` seconds apart, with `words` between "for" and "from" where it is
+// the turn of somebody else; then bob's login.
+struct errors {
+    const char *why;
+    unsigned count, gap;
+    const char *other; // a user tried in between, or NULL
+    const char *login; // who logs in
+    bool known;        // bob had logged in from there before
+    bool alarm;
+};
+
+static void a_login_after_typing_errors_is_no_alarm(void **state)
+{
+    static const struct errors rows[] = {
+        {"five at a person's pace", 5, 8, NULL, "bob", false, false},
+        {"one more than a connection allows", 6, 8, NULL, "bob", false, true},
+        {"nine, from where he was before", 9, 8, NULL, "bob", true, false},
+        {"ten, from where he was before", 10, 8, NULL, "bob", true, true},
+        {"five at a program's pace", 5, 1, NULL, "bob", false, true},
+        {"five over three hours", 5, 2700, NULL, "bob", false, true},
+        {"another user's name among them", 5, 8, "root", "bob", false, true},
+        {"another user's login", 5, 8, NULL, "eve", false, true},
+    };
+    char address[32];
+    (void)state;
+    for (unsigned i = 0; i < LH_ARRAY_LEN(rows); i++) {
+        const struct errors *row = &rows[i];
+        void *made = NULL;
+        (void)make_world(&made);
+        struct world *w = made;
+        (void)snprintf(address, sizeof address, "192.0.2.%u", i + 1);
+        if (row->known)
+            say(w, 0, 50, "Accepted password for bob from %s port 8 ssh2", address);
+        for (unsigned k = 0; k < row->count; k++)
+            say(w, 100 + k * row->gap, 100 + k, "Failed password for %s from %s port %u ssh2",
+                row->other != NULL && k == 1 ? row->other : "bob", address, 1000 + k);
+        say(w, 100 + row->count * row->gap, 200, "Accepted password for %s from %s port 9 ssh2",
+            row->login, address);
+        const struct lh_verdict *v = verdict(w, address);
+        bool alarm = v != NULL && v->severity == LH_SEVERITY_ALARM;
+        if (alarm != row->alarm)
+            fail_msg("%s: %s", row->why, alarm ? "an alarm" : "no alarm");
+        if (!alarm)
+            check_int(harmless(w, address), LH_HARMLESS_TYPO);
+        made = w;
+        (void)drop_world(&made);
+    }
+}
+
+static void a_penalty_that_shuts_nobody_out_is_none(void **state)
+{
+    struct world *w = *state;
+    say(w, 0, 100, "Failed password for bob from 192.0.2.1 port 9 ssh2");
+    say(w, 0, 1,
+        "srclimit_penalise: ipv4: new 192.0.2.1/32 deferred penalty of 5 seconds for penalty: "
+        "failed authentication");
+    check_int(harmless(w, "192.0.2.1"), LH_HARMLESS_QUIET);
+    // Up to 9.9 one login that takes too long costs what a crash does: 90 s, at once.
+    say(w, 0, 1,
+        "Timeout before authentication for connection from 192.0.2.2 to 192.0.2.9, pid = 7");
+    say(w, 0, 1,
+        "srclimit_penalise: ipv4: new 192.0.2.2/32 active penalty of 90 seconds for penalty: "
+        "exceeded LoginGraceTime");
+    for (unsigned i = 0; i < 5; i++)
+        say(w, 5 + i, 1,
+            "drop connection #0 from [192.0.2.2]:%u on [192.0.2.9]:33001 penalty: exceeded "
+            "LoginGraceTime",
+            99 + i);
+    check_int(harmless(w, "192.0.2.2"), LH_HARMLESS_CHECK);
+    say(w, 20, 1,
+        "srclimit_penalise: 192.0.2.4/32: activating ipv4 penalty of 19.7 seconds for penalty: "
+        "exceeded LoginGraceTime");
+    check_int(verdict(w, "192.0.2.4")->kind, LH_ATTACK_PENALTY);
+    say(w, 20, 1,
+        "srclimit_penalise: 192.0.2.3/32: activating ipv4 penalty of 20 seconds for penalty: "
+        "failed authentication");
+    check_int(verdict(w, "192.0.2.3")->kind, LH_ATTACK_PENALTY);
+}
+
+static void a_crash_that_is_told_twice_counts_once(void **state)
+{
+    struct world *w = *state;
+    for (unsigned i = 0; i < 3; i++) {
+        say(w, i, 1,
+            "Session process %u unpriv child crash for connection from 198.51.100.1 to 192.0.2.9",
+            70 + i);
+        say(w, i, 1,
+            "srclimit_penalise: ipv4: new 198.51.100.1/32 active penalty of 90 seconds for "
+            "penalty: caused crash");
+    }
+    check_uint(source(w, "198.51.100.1")->counts[LH_COUNT_CRASHES], 3);
+    check_int(verdict(w, "198.51.100.1")->kind, LH_ATTACK_CRASH);
+}
+
+// Hosts change their address within a /64 from day to day.
+static void a_login_guards_the_whole_network_of_ipv6(void **state)
+{
+    struct world *w = *state;
+    say(w, 0, 50, "Accepted publickey for bob from 2001:db8:1:2::5 port 9 ssh2");
+    for (unsigned i = 0; i < 30; i++) {
+        say(w, i, 100 + i, "Failed password for root from 2001:db8:1:2::99 port 9 ssh2");
+        say(w, i, 200 + i, "Failed password for root from 2001:db8:1:3::99 port 9 ssh2");
+    }
+    assert_false(lh_verdict_blocks(verdict(w, "2001:db8:1:2::99")));
+    assert_true(lh_verdict_blocks(verdict(w, "2001:db8:1:3::99")));
+    say(w, 40 * 86400, 400, "Failed password for root from 2001:db8:1:2::99 port 9 ssh2");
+    assert_true(lh_verdict_blocks(verdict(w, "2001:db8:1:2::99")));
+}
+
 static void only_attacks_of_unguarded_sources_are_blocked(void **state)
 {
     struct world *w = *state;
@@ -463,6 +572,10 @@ int main(void)
         TEST(penalties_are_tries),
         TEST(many_sources_on_one_user_and_one_network),
         TEST(a_login_after_failures_is_an_alarm_at_the_top),
+        TEST(a_login_after_typing_errors_is_no_alarm),
+        TEST(a_penalty_that_shuts_nobody_out_is_none),
+        TEST(a_crash_that_is_told_twice_counts_once),
+        TEST(a_login_guards_the_whole_network_of_ipv6),
         TEST(only_attacks_of_unguarded_sources_are_blocked),
         TEST(a_botnet_that_gets_in_is_an_alarm),
         TEST(those_who_work_here_are_named_and_not_reported),
