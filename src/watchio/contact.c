@@ -8,6 +8,8 @@
 #include <resolv.h>
 #include <stdio.h>
 
+#include "base/assert.h"
+
 char *lh_contact_name(const struct lh_watch_addr *addr, char out[LH_CONTACT_NAME])
 {
     const uint8_t *b = addr->bytes;
@@ -26,7 +28,7 @@ char *lh_contact_name(const struct lh_watch_addr *addr, char out[LH_CONTACT_NAME
 static bool is_mail_address(struct lh_span text)
 {
     size_t ats = 0;
-    if (text.len < 3 || text.len >= LH_CONTACT_MAX)
+    if (text.len < 3)
         return false;
     for (size_t i = 0; i < text.len; i++) {
         char c = text.at[i];
@@ -37,6 +39,31 @@ static bool is_mail_address(struct lh_span text)
         ats += c == '@';
     }
     return ats == 1 && text.at[0] != '@' && text.at[0] != '-' && text.at[text.len - 1] != '@';
+}
+
+static bool is_between(char c)
+{
+    return c == ',' || c == ';' || c == ' ' || c == '\t';
+}
+
+// Those of "a@example.net,b@example.net" that are mail addresses; all of them fit, since a text has
+// at most 255 bytes and none gets more than one longer. False where none is.
+static bool take_addresses(struct lh_span text, char out[LH_CONTACT_MAX])
+{
+    size_t used = 0;
+    while (text.len > 0) {
+        size_t len = 0;
+        while (len < text.len && !is_between(text.at[len]))
+            len++;
+        struct lh_span address = lh_span_head(text, len);
+        text = lh_span_skip(text, len + 1);
+        if (!is_mail_address(address))
+            continue;
+        LH_ASSERT(used + address.len + 3 <= LH_CONTACT_MAX);
+        used += (size_t)snprintf(out + used, LH_CONTACT_MAX - used, "%s%.*s", used > 0 ? ", " : "",
+                                 (int)address.len, address.at);
+    }
+    return used > 0;
 }
 
 bool lh_contact_from_answer(const uint8_t *answer, size_t len, char out[LH_CONTACT_MAX])
@@ -52,12 +79,8 @@ bool lh_contact_from_answer(const uint8_t *answer, size_t len, char out[LH_CONTA
         if (ns_rr_type(record) != ns_t_txt || ns_rr_rdlen(record) < 1 ||
             data[0] + 1u > ns_rr_rdlen(record))
             continue;
-        struct lh_span text = lh_span_of((const char *)data + 1, data[0]);
-        if (!is_mail_address(text))
-            continue;
-        memcpy(out, text.at, text.len);
-        out[text.len] = '\0';
-        return true;
+        if (take_addresses(lh_span_of((const char *)data + 1, data[0]), out))
+            return true;
     }
     return false;
 }

@@ -56,6 +56,12 @@ lh_err lh_guards_add(struct lh_guards *guards,
     return 0;
 }
 
+// Where somebody sits: an IPv6 host changes its address within a /64 from day to day.
+static void add_seat(struct lh_guards *guards, const struct lh_watch_addr *addr, const char *reason)
+{
+    add_row(guards, addr, lh_watch_addr_is_v4(addr) ? 32 : 64, reason);
+}
+
 static bool from_sockaddr(const struct sockaddr *sa, struct lh_watch_addr *out)
 {
     char text[INET6_ADDRSTRLEN] = "";
@@ -157,7 +163,7 @@ static void add_logged_in(struct lh_guards *guards)
     struct lh_watch_addr addr;
     if (connection != NULL &&
         lh_watch_addr_parse(lh_span_of(connection, strcspn(connection, " ")), &addr))
-        add_row(guards, &addr, whole(&addr), "you are logged in from there");
+        add_seat(guards, &addr, "you are logged in from there");
     setutxent();
     while ((entry = getutxent()) != NULL) {
         char text[INET6_ADDRSTRLEN] = "";
@@ -167,7 +173,7 @@ static void add_logged_in(struct lh_guards *guards)
             continue;
         (void)inet_ntop(v4 ? AF_INET : AF_INET6, entry->ut_addr_v6, text, sizeof text);
         if (lh_watch_addr_parse(lh_span_of(text, strlen(text)), &addr))
-            add_row(guards, &addr, whole(&addr), "somebody is logged in from there");
+            add_seat(guards, &addr, "somebody is logged in from there");
     }
     endutxent();
 }

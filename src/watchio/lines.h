@@ -22,21 +22,33 @@ struct lh_line_sink {
 struct lh_lines {
     uint64_t number; // of lines begun
     uint64_t offset; // bytes of complete lines
-    size_t used;     // of buffer: a line that is not complete yet
+    size_t begin;    // of buffer: what was not yet given
+    size_t looked;   // of buffer: no newline stands between `begin` and here
+    size_t used;     // of buffer
     bool skipping;   // the rest of a line that was too long
     char buffer[LH_LINES_ROOM];
 };
 
 void lh_lines_init(struct lh_lines *lines);
 
-// Where the next bytes may be written, and how many (never 0).
+// Where the next bytes may be written, and how many (never 0, once lh_lines_next has given all).
 char *lh_lines_room(struct lh_lines *lines, size_t *out_room);
 
 // `len` bytes were written there.
+void lh_lines_add(struct lh_lines *lines, size_t len);
+
+// The next line, which lies in the buffer until more bytes are asked for. False: there is none,
+// yet.
+bool lh_lines_next(struct lh_lines *lines, struct lh_span *out_line);
+
+// The input is at its end: what is left without a newline is a line too.
+bool lh_lines_last(struct lh_lines *lines, struct lh_span *out_line);
+
+// `len` bytes were written: all complete lines go to the sink.
 lh_err
 lh_lines_take(struct lh_lines *lines, size_t len, const struct lh_line_sink *sink) LH_MUST_CHECK;
 
-// The input is at its end: what is left without a newline is a line too.
+// What lh_lines_last gives goes to the sink.
 lh_err lh_lines_end(struct lh_lines *lines, const struct lh_line_sink *sink) LH_MUST_CHECK;
 
 #endif

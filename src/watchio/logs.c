@@ -21,6 +21,13 @@
 #include "watchio/unpack.h"
 
 LH_DEFINE_FREEP(struct lh_unpack, lh_unpack_free)
+LH_DEFINE_FREEP(struct lh_log_reader, lh_log_close)
+
+struct lh_log_reader {
+    int fd;
+    struct lh_unpack *unpack;
+    struct lh_lines lines;
+};
 
 static int64_t zone_to_utc(void *context, const struct lh_civil *local)
 {
@@ -59,64 +66,103 @@ static lh_err open_log(const char *path, int *out_fd, struct lh_errinfo *info)
     return *out_fd < 0 ? lh_fail_errno(info, errno, 0, "cannot read %s", path) : 0;
 }
 
-static lh_err read_all(int fd,
-                       const char *path,
-                       uint64_t offset,
-                       uint64_t line,
-                       const struct lh_line_sink *sink,
-                       struct lh_errinfo *info)
+// Takes `fd` over.
+static lh_err
+open_reader(int fd, const char *name, struct lh_log_reader **out, struct lh_errinfo *info)
 {
-    LH_CLEANUP(lh_unpack_freep) struct lh_unpack *unpack = NULL;
-    struct lh_lines *lines = malloc(sizeof *lines);
-    lh_err err = lines == NULL ? lh_fail(info, LH_E_NOMEM, 0, "out of memory") : 0;
-
+    LH_CLEANUP(lh_log_closep) struct lh_log_reader *reader = malloc(sizeof *reader);
+    if (reader == NULL) {
+        (void)close(fd);
+        return lh_fail(info, LH_E_NOMEM, 0, "out of memory");
+    }
+    reader->fd = fd;
+    reader->unpack = NULL;
+    lh_lines_init(&reader->lines);
+    lh_err err = lh_unpack_new(fd, name, &reader->unpack, info);
     if (err == 0)
-        err = lh_unpack_new(fd, path, &unpack, info);
-    if (err == 0)
-        lh_lines_init(lines);
-    for (uint64_t left = offset; err == 0 && left > 0;) {
-        size_t room;
-        size_t len = 0;
-        char *at = lh_lines_room(lines, &room);
-        err = lh_unpack_read(unpack, at, (size_t)LH_MIN(left, (uint64_t)room), &len, info);
-        left -= len;
-    }
-    if (err == 0) {
-        lines->offset = offset;
-        lines->number = line;
-    }
-    while (err == 0) {
-        size_t room;
-        size_t len = 0;
-        char *at = lh_lines_room(lines, &room);
-        err = lh_unpack_read(unpack, at, room, &len, info);
-        if (err == 0)
-            err = lh_lines_take(lines, len, sink);
-    }
-    if (err == LH_EOF)
-        err = lh_lines_end(lines, sink);
-    free(lines);
+        *out = lh_steal(&reader);
     return err;
 }
 
-lh_err lh_log_read_behind(const char *path,
-                          uint64_t offset,
-                          uint64_t line,
-                          const struct lh_line_sink *sink,
-                          struct lh_errinfo *info)
+lh_err lh_log_open(const char *path, struct lh_log_reader **out, struct lh_errinfo *info)
 {
     int fd;
     lh_err err = open_log(path, &fd, info);
+    return err != 0 ? err : open_reader(fd, path, out, info);
+}
+
+void lh_log_close(struct lh_log_reader *reader)
+{
+    if (reader == NULL)
+        return;
+    lh_unpack_free(reader->unpack);
+    if (reader->fd >= 0)
+        (void)close(reader->fd);
+    free(reader);
+}
+
+lh_err lh_log_next(struct lh_log_reader *reader,
+                   struct lh_span *out_line,
+                   uint64_t *out_number,
+                   struct lh_errinfo *info)
+{
+    struct lh_lines *lines = &reader->lines;
+    lh_err err = 0;
+    while (err == 0 && !lh_lines_next(lines, out_line)) {
+        size_t room;
+        size_t len = 0;
+        char *at = lh_lines_room(lines, &room);
+        err = lh_unpack_read(reader->unpack, at, room, &len, info);
+        lh_lines_add(lines, len);
+    }
+    if (err == LH_EOF && lh_lines_last(lines, out_line))
+        err = 0;
+    *out_number = lines->number;
+    return err;
+}
+
+static lh_err
+skip_to(struct lh_log_reader *reader, const struct lh_log_place *place, struct lh_errinfo *info)
+{
+    struct lh_lines *lines = &reader->lines;
+    lh_err err = 0;
+    for (uint64_t left = place->offset; err == 0 && left > 0;) {
+        size_t room;
+        size_t len = 0;
+        char *at = lh_lines_room(lines, &room);
+        err = lh_unpack_read(reader->unpack, at, (size_t)LH_MIN(left, (uint64_t)room), &len, info);
+        left -= len;
+    }
+    lines->offset = place->offset;
+    lines->number = place->line;
+    return err;
+}
+
+lh_err lh_log_read_open(int fd,
+                        const char *name,
+                        struct lh_log_place *place,
+                        const struct lh_line_sink *sink,
+                        struct lh_errinfo *info)
+{
+    LH_CLEANUP(lh_log_closep) struct lh_log_reader *reader = NULL;
+    struct lh_span text;
+    uint64_t number;
+    lh_err err = open_reader(fd, name, &reader, info);
     if (err != 0)
         return err;
-    err = read_all(fd, path, offset, line, sink, info);
-    (void)close(fd);
-    return err;
+    err = skip_to(reader, place, info);
+    while (err == 0 && (err = lh_log_next(reader, &text, &number, info)) == 0)
+        err = sink->line(sink->context, text, number);
+    *place = (struct lh_log_place){reader->lines.offset, reader->lines.number};
+    return err == LH_EOF ? 0 : err;
 }
 
 lh_err lh_log_read(const char *path, const struct lh_line_sink *sink, struct lh_errinfo *info)
 {
-    return lh_log_read_behind(path, 0, 0, sink, info);
+    struct lh_log_place place = {0};
+    int fd;
+    lh_err err = open_log(path, &fd, info);
+    return err != 0 ? err : lh_log_read_open(fd, path, &place, sink, info);
 }
 
 size_t lh_log_head(const char *path, void *out, size_t room)
@@ -151,7 +197,7 @@ static lh_err look_at_line(void *context, struct lh_span line, uint64_t number)
         if (lh_watch_journal_parse(line, &search->entry) == LH_WATCH_LINE_SSHD)
             search->found = search->entry.record.time;
     } else {
-        (void)lh_stamp_take(&search->stamps, &line, &search->found);
+        (void)lh_watch_line_time(&search->stamps, line, &search->found);
     }
     return search->found != 0 || number > 1000 ? LH_NONE : 0;
 }
@@ -168,6 +214,20 @@ static int64_t first_stamp(const char *path, int64_t changed)
     int64_t found = search->found;
     free(search);
     return found;
+}
+
+// xz and zstd keep a window of megabytes; gzip one of 32 KiB.
+static void look_at_packing(struct lh_log *log)
+{
+    uint8_t magic[2] = {0};
+    int fd;
+    if (open_log(log->path, &fd, NULL) != 0)
+        return;
+    bool read_both = read(fd, magic, sizeof magic) == (ssize_t)sizeof magic;
+    log->roomy = read_both &&
+                 ((magic[0] == 0xfd && magic[1] == '7') || (magic[0] == 0x28 && magic[1] == 0xb5));
+    log->packed = log->roomy || (read_both && magic[0] == 0x1f && magic[1] == 0x8b);
+    (void)close(fd);
 }
 
 static bool is_known(const struct lh_logs *logs, const struct stat *st)
@@ -205,8 +265,10 @@ lh_err lh_logs_add(struct lh_logs *logs, const char *path, int64_t now, struct l
                            .inode = st.st_ino};
     if (log->path == NULL)
         return lh_fail(info, LH_E_NOMEM, 0, "out of memory");
-    if (!is_stdin && S_ISREG(st.st_mode))
+    if (!is_stdin && S_ISREG(st.st_mode)) {
         log->first = first_stamp(path, log->changed);
+        look_at_packing(log);
+    }
     logs->count++;
     return 0;
 }
@@ -255,6 +317,84 @@ void lh_logs_sort(struct lh_logs *logs)
 {
     if (logs->count > 1)
         qsort(logs->items, logs->count, sizeof *logs->items, compare_logs);
+}
+
+// --- Copies ---
+
+// Bytes of a file, unpacked, as many as there are room for; fewer only at its end or where it is
+// damaged.
+static size_t read_whole(struct lh_unpack *unpack, uint8_t *out, size_t room)
+{
+    size_t have = 0;
+    lh_err err = 0;
+    while (err == 0 && have < room) {
+        size_t len = 0;
+        err = lh_unpack_read(unpack, out + have, room - have, &len, NULL);
+        have += len;
+    }
+    return have;
+}
+
+enum likeness { LIKE_NOT, LIKE_ALL, LIKE_FIRST_SHORTER, LIKE_SECOND_SHORTER };
+
+// Whether one of them is the beginning of the other.
+static enum likeness compare_text(struct lh_unpack *first, struct lh_unpack *second)
+{
+    enum { PART = 64 << 10 };
+    uint8_t *bytes = malloc((size_t)2 * PART);
+    enum likeness like = bytes == NULL ? LIKE_NOT : LIKE_ALL;
+    size_t most = bytes == NULL ? 0 : PART;
+    size_t n = most;
+    size_t m = most;
+    while (most > 0 && like == LIKE_ALL && n == most && m == most) {
+        n = read_whole(first, bytes, PART);
+        m = read_whole(second, bytes + PART, PART);
+        if (memcmp(bytes, bytes + PART, LH_MIN(n, m)) != 0)
+            like = LIKE_NOT;
+        else if (n != m)
+            like = n < m ? LIKE_FIRST_SHORTER : LIKE_SECOND_SHORTER;
+    }
+    free(bytes);
+    return like;
+}
+
+static enum likeness compare_files(const char *first, const char *second)
+{
+    LH_CLEANUP(lh_log_closep) struct lh_log_reader *a = NULL;
+    LH_CLEANUP(lh_log_closep) struct lh_log_reader *b = NULL;
+    if (lh_log_open(first, &a, NULL) != 0 || lh_log_open(second, &b, NULL) != 0)
+        return LIKE_NOT;
+    return compare_text(a->unpack, b->unpack);
+}
+
+static void drop(struct lh_logs *logs, size_t index)
+{
+    free(logs->items[index].path);
+    logs->count--;
+    memmove(&logs->items[index], &logs->items[index + 1],
+            (logs->count - index) * sizeof *logs->items);
+}
+
+void lh_logs_drop_copies(struct lh_logs *logs, void (*told)(const char *dropped, const char *kept))
+{
+    for (size_t i = 0; i < logs->count; i++) {
+        for (size_t k = i + 1; k < logs->count && logs->items[i].first != 0 &&
+                               logs->items[k].first == logs->items[i].first;) {
+            const char *first = logs->items[i].path;
+            const char *second = logs->items[k].path;
+            enum likeness like = compare_files(first, second);
+            bool first_goes =
+                !logs->items[i].held && (like == LIKE_FIRST_SHORTER || logs->items[k].held);
+            if (like != LIKE_NOT && told != NULL)
+                told(first_goes ? first : second, first_goes ? second : first);
+            if (like == LIKE_NOT) {
+                k++;
+            } else {
+                drop(logs, first_goes ? i : k);
+                k = i + 1;
+            }
+        }
+    }
 }
 
 void lh_logs_fini(struct lh_logs *logs)

@@ -14,7 +14,10 @@ struct lh_log {
     int64_t changed; // seconds since 1970; now, for standard input
     int64_t first;   // its first stamp, 0 where none is found
     uint64_t device, inode;
-    bool found; // in the family; else named by somebody
+    bool found;  // in the family; else named by somebody
+    bool packed; // by gzip, xz or zstd
+    bool roomy;  // needs megabytes to unpack
+    bool held;   // is read in any case: never dropped as a copy
 };
 
 struct lh_logs {
@@ -42,19 +45,40 @@ int64_t lh_log_begin(const struct lh_log *log);
 // Oldest first, by lh_log_begin.
 void lh_logs_sort(struct lh_logs *logs);
 
+// Of files that begin in the same second: where one holds all that another does (a copy, packed or
+// not, perhaps one that is just being made), the other is dropped, after `told` was called (NULL:
+// nobody is told). To be called when they are sorted.
+void lh_logs_drop_copies(struct lh_logs *logs, void (*told)(const char *dropped, const char *kept));
+
 void lh_logs_fini(struct lh_logs *logs);
+
+// The lines of a file one by one, unpacked where it is packed.
+struct lh_log_reader;
+lh_err
+lh_log_open(const char *path, struct lh_log_reader **out, struct lh_errinfo *info) LH_MUST_CHECK;
+// The next line, which is there until the next call. LH_EOF, or what lh_unpack_read returns.
+lh_err lh_log_next(struct lh_log_reader *reader,
+                   struct lh_span *out_line,
+                   uint64_t *out_number,
+                   struct lh_errinfo *info) LH_MUST_CHECK;
+void lh_log_close(struct lh_log_reader *reader); // accepts NULL
 
 // Reads all lines of a file, unpacking it where it is packed.
 lh_err lh_log_read(const char *path,
                    const struct lh_line_sink *sink,
                    struct lh_errinfo *info) LH_MUST_CHECK;
 
-// The same behind the first `offset` bytes, unpacked, which hold `line` lines.
-lh_err lh_log_read_behind(const char *path,
-                          uint64_t offset,
-                          uint64_t line,
-                          const struct lh_line_sink *sink,
-                          struct lh_errinfo *info) LH_MUST_CHECK;
+// Where reading is, in unpacked bytes and the lines they hold.
+struct lh_log_place {
+    uint64_t offset, line;
+};
+// The same of a file that is open, at its beginning, from `place` on, which becomes where reading
+// ended, also by an error. Takes `fd` over; `name` is for messages.
+lh_err lh_log_read_open(int fd,
+                        const char *name,
+                        struct lh_log_place *place,
+                        const struct lh_line_sink *sink,
+                        struct lh_errinfo *info) LH_MUST_CHECK;
 
 // The first `room` bytes, unpacked, or all where there are fewer. Returns how many; 0 where it
 // cannot be read.

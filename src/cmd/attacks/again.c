@@ -12,10 +12,28 @@
 
 #include "base/text.h"
 #include "watchio/journalctl.h"
+#include "watchio/merge.h"
 
 static lh_err feed_line(void *context, struct lh_span line, uint64_t number)
 {
     (void)lh_feed_line(context, line, number);
+    return 0;
+}
+
+struct reading {
+    const struct lh_feed *feed;
+    struct lh_errinfo *info;
+};
+
+// One file that is damaged must not hide what the others say, unless it was asked for.
+static lh_err tell_damaged(void *context, const struct lh_log *log, lh_err err)
+{
+    struct reading *reading = context;
+    if (!log->found)
+        return err;
+    if (reading->feed->seen == NULL) // the first time the inputs are read
+        lh_attacks_complain(reading->info);
+    *reading->info = (struct lh_errinfo){0};
     return 0;
 }
 
@@ -26,22 +44,11 @@ lh_err lh_attacks_read(const struct lh_attacks_args *args,
 {
     struct lh_line_sink sink = {feed_line, feed};
     struct lh_watch_zone zone = lh_logs_zone(args->now);
-    lh_err err = 0;
+    struct reading reading = {feed, info};
 
-    for (size_t i = 0; i < logs->count && err == 0; i++) {
-        zone.latest = logs->items[i].changed;
-        lh_feed_begin(feed, &zone, (uint32_t)i);
-        err = lh_log_read(logs->items[i].path, &sink, info);
-        // One file that is damaged must not hide what the others say, unless it was asked for.
-        if (err < 0 && logs->items[i].found) {
-            if (feed->seen == NULL) // the first time the inputs are read
-                lh_attacks_complain(info);
-            *info = (struct lh_errinfo){0};
-            err = 0;
-        }
-    }
+    feed->stamps.zone = zone;
+    lh_err err = lh_merge_read(logs, feed, tell_damaged, &reading, info);
     if (err == 0 && args->journal) {
-        zone.latest = args->now;
         lh_feed_begin(feed, &zone, (uint32_t)logs->count);
         feed->by_time = true;
         err = lh_journalctl_read(args->since, &sink, info);

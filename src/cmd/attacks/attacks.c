@@ -53,6 +53,13 @@ static size_t find_usual(struct run *run)
     return found;
 }
 
+static void tell_copy(const char *dropped, const char *kept)
+{
+    struct lh_errinfo info = {0};
+    (void)lh_fail(&info, LH_NONE, 0, "%s holds nothing that %s does not: left out", dropped, kept);
+    lh_attacks_complain(&info);
+}
+
 // The journal where it is to be had; else the logs under their usual names.
 static lh_err find_inputs(struct run *run, struct lh_errinfo *info)
 {
@@ -71,6 +78,7 @@ static lh_err find_inputs(struct run *run, struct lh_errinfo *info)
                 "name a file, or run as root");
     }
     lh_logs_sort(&run->logs);
+    lh_logs_drop_copies(&run->logs, tell_copy);
     return 0;
 }
 
