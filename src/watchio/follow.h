@@ -14,9 +14,14 @@ struct lh_follow {
     int notify;       // inotify, or -1: then only time wakes
     uint64_t device, inode;
     struct lh_lines lines;
-    struct lh_logs older;              // rotated away, to be read first, in this order
-    size_t older_at;                   // the next of them
-    uint64_t older_offset, older_line; // where in the next
+    uint64_t head;                   // hash of its first bytes
+    size_t head_len;                 // of how many
+    bool troubled;                   // it could not be opened, which was told
+    struct lh_progress last;         // of the file before, for as long as this one gave no line
+    struct lh_logs older;            // rotated away, to be read first, in this order
+    int *older_fds;                  // owned: they are open, since packers remove what they packed
+    size_t older_at;                 // the next of them
+    struct lh_log_place older_place; // where in the next
 };
 
 // Begins at `progress` where its file is still there, under its name or a rotated one, packed or
@@ -31,9 +36,9 @@ lh_err lh_follow_new(const char *path,
 void lh_follow_free(struct lh_follow *follow); // accepts NULL
 
 // Gives all complete lines that are there now to `sink`; goes over to the new file when the old one
-// was rotated away and is read to its end. LH_NONE where a rotated file cannot be read (to its
-// end), which `info` tells: call it again, it goes on behind that file. LH_E_SYS, or what the sink
-// returns.
+// was rotated away, is read to its end and the new one has its first bytes. LH_NONE where a rotated
+// file cannot be read (to its end), or the new one not be opened, which `info` tells: call it
+// again, it goes on behind that file. LH_E_SYS, or what the sink returns.
 lh_err lh_follow_read(struct lh_follow *follow,
                       int64_t since,
                       const struct lh_line_sink *sink,

@@ -40,6 +40,7 @@ struct following {
     struct lh_progress progress;
     bool changed;     // since the last judgement
     bool unsaved;     // something is known that the state's file does not say
+    bool save_failed; // the last time; it was told
     lh_ns next_judge; // not before
     lh_ns next_save;  // at the latest
     struct lh_errinfo *info;
@@ -105,13 +106,22 @@ static bool tell_news(struct following *f, struct lh_judgement *judgement)
     return any;
 }
 
-static lh_err save(struct following *f)
+// A state that cannot be written (a disk that an attack has filled) ends no watch: it is told once,
+// and tried again in a minute. With `last` it is an error.
+static lh_err save(struct following *f, bool last)
 {
+    struct lh_errinfo why = {0};
     if (f->args->state == NULL || !f->unsaved)
         return 0;
-    f->unsaved = false;
+    lh_err err = lh_statefile_write(f->args->state, f->feed->watch, &f->progress, &why);
     f->next_save = lh_clock_now() + SAVE_EVERY;
-    return lh_statefile_write(f->args->state, f->feed->watch, &f->progress, f->info);
+    f->unsaved = err != 0;
+    if (err != 0 && last)
+        return lh_fail(f->info, err, 0, "%s", why.text);
+    if (err != 0 && !f->save_failed)
+        lh_attacks_complain(&why);
+    f->save_failed = err != 0;
+    return 0;
 }
 
 // Judges and tells, where there is something new and it is time; saves what was told, and in its
@@ -126,10 +136,13 @@ static lh_err settle(struct following *f, bool now)
             return lh_fail(f->info, err, 0, "out of memory");
         any = tell_news(f, &judgement);
         lh_judgement_fini(&judgement);
+        if (ferror(stdout) != 0)
+            return lh_fail_errno(f->info, errno, 0, "cannot write what was found");
         f->changed = false;
         f->next_judge = lh_clock_now() + f->args->interval * LH_SECOND;
     }
-    return any || now || lh_clock_now() >= f->next_save ? save(f) : 0;
+    bool due = any && !f->save_failed;
+    return due || now || lh_clock_now() >= f->next_save ? save(f, now) : 0;
 }
 
 static lh_err load(struct following *f)
