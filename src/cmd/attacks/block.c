@@ -127,21 +127,44 @@ static bool harmless_and_shut_out(const struct lh_source *s)
     return s->counts[LH_COUNT_PENALTY_DROPS] > 0 || s->counts[LH_COUNT_SUCCESSES] > 0;
 }
 
+static bool any_flood(const struct lh_attacks *a)
+{
+    for (size_t i = 0; i < a->judgement->count; i++) {
+        if ((a->judgement->verdicts[i].kinds & 1u << LH_ATTACK_FLOOD) != 0)
+            return true;
+    }
+    return false;
+}
+
+// sshd adds a penalty for each connection that failed, and shuts the source out while their sum
+// reaches further than `min` into the future (srclimit.c: strictly more). With penalties of a
+// quarter of the time and `min` three quarters, the fourth within that quarter does it, for three
+// to four quarters. Up to 9.9 `crash` is what an exceeded LoginGraceTime costs, so it is no larger
+// here; `invaliduser` came with 10.3, which no longer takes `authfail` for users who do not exist,
+// and older ones refuse the word.
 static void
 print_penalties(const struct lh_attacks *a, const struct lh_attacks_args *args, FILE *out)
 {
     char text[LH_WATCH_NET_TEXT];
+    uint64_t quarter = 15 * args->block_hours; // minutes
     print_head(a, "#", out);
-    (void)fprintf(out,
-                  "# For sshd_config of OpenSSH 9.8 and later, before any Match. Check: sshd -t. "
-                  "Apply: systemctl reload ssh\n"
-                  "# After four failures within a minute a source is shut out, %" PRIu64
-                  " h at most.\n"
-                  "PerSourcePenalties authfail:30s grace-exceeded:30s noauth:2s crash:120s min:60s "
-                  "max:%" PRIu64 "h\n"
-                  "PerSourceNetBlockSize 32:64\n"
-                  "PerSourceMaxStartups 10\n",
-                  args->block_hours, args->block_hours);
+    (void)fprintf(
+        out,
+        "# For sshd_config of OpenSSH 9.8 and later, before any Match. Check: sshd -t. Apply: "
+        "systemctl reload ssh\n"
+        "# The fourth connection within %" PRIu64 " min that fails to log in shuts its source out, "
+        "for %" PRIu64 " to %" PRIu64 " min. A person's too:\n"
+        "# put those who mistype on the list below. Those who connect and leave are let alone "
+        "(noauth stays at 1s).\n"
+        "PerSourcePenalties authfail:%" PRIu64 "m grace-exceeded:%" PRIu64 "m crash:%" PRIu64
+        "m min:%" PRIu64 "m max:%" PRIu64 "m\n"
+        "# From OpenSSH 10.3 on (ssh -V) this too; older ones refuse it:\n"
+        "#PerSourcePenalties invaliduser:%" PRIu64 "m\n"
+        "PerSourceNetBlockSize 32:64\n",
+        quarter, 3 * quarter, 4 * quarter, quarter, quarter, quarter, 3 * quarter, 4 * quarter,
+        quarter);
+    if (any_flood(a))
+        (void)fputs("PerSourceMaxStartups 10\n", out);
     (void)fputs(
         "# Guarded, and sources that work here:\nPerSourcePenaltyExemptList 127.0.0.0/8,::1/128",
         out);
@@ -155,7 +178,13 @@ print_penalties(const struct lh_attacks *a, const struct lh_attacks_args *args, 
         const struct lh_source *s = a->judgement->harmless[i].source;
         if (!harmless_and_shut_out(s))
             continue;
-        (void)fprintf(out, ",%s", lh_watch_addr_format(&s->addr, text));
+        if (lh_watch_addr_is_v4(&s->addr)) {
+            lh_watch_addr_format(&s->addr, text);
+        } else {
+            struct lh_watch_addr net = lh_watch_addr_network(&s->addr);
+            lh_watch_net_format(&net, lh_watch_network_bits(&net), text);
+        }
+        (void)fprintf(out, ",%s", text);
         shown++;
     }
     (void)fputs("\n", out);

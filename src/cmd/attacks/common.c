@@ -62,11 +62,13 @@ char *lh_attacks_place(const struct lh_attacks *a,
 
 const char *lh_verdict_guard(const struct lh_verdict *v)
 {
-    static const char *const reasons[] = {
-        [LH_GUARDED_NOT] = NULL,
-        [LH_GUARDED_LOGIN] = "somebody logged in from there within 30 days",
-    };
-    return v->guard == LH_GUARDED_LIST ? v->guard_reason : reasons[v->guard];
+    if (v->guard == LH_GUARDED_LIST)
+        return v->guard_reason;
+    if (v->guard == LH_GUARDED_NOT)
+        return NULL;
+    return v->source != NULL && v->source->last_success == 0
+               ? "somebody logged in from its /64 within 30 days"
+               : "somebody logged in from there within 30 days";
 }
 
 void lh_json_text(const char *text, size_t len, FILE *out)

@@ -183,6 +183,11 @@ static void html_alarms(const struct lh_attacks *a, FILE *out)
                           breach->others);
         (void)fputs(".<br><small>", out);
         html_text(lh_attacks_place(a, &breach->place, true, text), out);
+        if (lh_verdict_guard(v) != NULL) {
+            (void)fputs("<br>--block leaves this address out: ", out);
+            html_text(lh_verdict_guard(v), out);
+            (void)fputs(". If it was not the user, shut it out by hand.", out);
+        }
         (void)fputs("</small></div>\n", out);
     }
 }

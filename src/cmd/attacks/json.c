@@ -78,10 +78,11 @@ static void json_source(const struct lh_attacks *a, const struct lh_verdict *v, 
     (void)fputs("],\"evidence\":[", out);
     comma = "";
     for (unsigned i = 0; i < LH_WATCH_EVIDENCE_MAX; i++) {
-        if (s->evidence[i].line == 0)
+        const struct lh_place *place = lh_source_evidence(s, i);
+        if (place->line == 0)
             continue;
         (void)fputs(comma, out);
-        lh_attacks_place(a, &s->evidence[i], true, text);
+        lh_attacks_place(a, place, true, text);
         lh_json_text(text, strlen(text), out);
         comma = ",";
     }

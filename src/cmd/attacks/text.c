@@ -110,10 +110,23 @@ static void flow_end(const struct flow *flow)
     (void)fputc('\n', flow->out);
 }
 
+// A user's name as one word: in quotes where it is more than that, with dots where it was cut.
+static void flow_name(struct flow *flow, const char *name)
+{
+    char escaped[4 * LH_WATCH_NAME_MAX];
+    char shown[4 * LH_WATCH_NAME_MAX + 8];
+    bool cut = strlen(name) == LH_WATCH_NAME_MAX - 1;
+    bool plain = name[0] != '\0' && strpbrk(name, " ,\"'") == NULL;
+
+    lh_escape(name, strlen(name), escaped, sizeof escaped);
+    (void)snprintf(shown, sizeof shown, "%s%s%s%s", plain ? "" : "\"", escaped, plain ? "" : "\"",
+                   cut ? "..." : "");
+    flow_put(flow, shown);
+}
+
 static void print_names(const struct lh_verdict *v, FILE *out)
 {
     const struct lh_source *s = v->source;
-    char shown[4 * LH_WATCH_NAME_MAX];
     char head[64];
     struct flow flow;
 
@@ -122,10 +135,8 @@ static void print_names(const struct lh_verdict *v, FILE *out)
     (void)snprintf(head, sizeof head, v->users > 1 ? "%u users%s: " : "user ", v->users,
                    v->alphabetical ? " in alphabetical order" : "");
     flow_begin(&flow, out, head);
-    for (unsigned i = 0; i < s->names_count; i++) {
-        lh_escape(s->names[i], strlen(s->names[i]), shown, sizeof shown);
-        flow_put(&flow, shown[0] == '\0' ? "(empty)" : shown);
-    }
+    for (unsigned i = 0; i < s->names_count; i++)
+        flow_name(&flow, s->names[i]);
     if (v->users > s->names_count)
         flow_put(&flow, "...");
     flow_end(&flow);
@@ -183,18 +194,23 @@ static void print_evidence(const struct lh_attacks *a, const struct lh_source *s
 
     for (unsigned i = 0; i < half && s->evidence[i].line != 0 && count < 2; i++)
         places[count++] = s->evidence[i];
-    for (unsigned i = half - 2; i < half; i++) {
-        const struct lh_place *place = &s->evidence[half + (s->evidence_at + i) % half];
+    for (unsigned i = LH_WATCH_EVIDENCE_MAX - 2; i < LH_WATCH_EVIDENCE_MAX; i++) {
+        const struct lh_place *place = lh_source_evidence(s, i);
         if (place->line != 0)
             places[count++] = *place;
     }
     flow_begin(&flow, out, "see ");
     for (unsigned i = 0; i < count; i++) {
-        if (i > 0 && places[i].file == places[i - 1].file && places[i].file < a->logs->count)
-            (void)snprintf(text, sizeof text, "%" PRIu64, places[i].line);
-        else
-            lh_attacks_place(a, &places[i], false, text);
-        flow_put(&flow, text);
+        bool same_file = i > 0 && places[i].file == places[i - 1].file;
+        bool journal = places[i].file >= a->logs->count;
+        lh_attacks_place(a, &places[i], false, text);
+        // Of the journal a place is its second: which several have.
+        if (same_file && journal && places[i].line / 1000000 == places[i - 1].line / 1000000)
+            continue;
+        const char *shown = text;
+        if (same_file)
+            shown = 1 + (journal ? strchr(text, 'T') : strrchr(text, ':'));
+        flow_put(&flow, shown);
     }
     flow_end(&flow);
 }
@@ -225,6 +241,26 @@ static void print_source(const struct lh_attacks *a, const struct lh_verdict *v,
     (void)fputc('\n', out);
 }
 
+// Prints `text` in lines behind `indent` blanks.
+static void print_wrapped(const char *text, unsigned indent, FILE *out)
+{
+    unsigned column = 0;
+    while (*text != '\0') {
+        size_t word = strcspn(text, " ");
+        if (column > 0 && column + 1 + word > WIDTH - indent) {
+            (void)fputc('\n', out);
+            column = 0;
+        }
+        if (column == 0)
+            (void)fprintf(out, "%*s", (int)indent, "");
+        (void)fprintf(out, "%s%.*s", column > 0 ? " " : "", (int)word, text);
+        column += (unsigned)word + (column > 0);
+        text += word;
+        text += strspn(text, " ");
+    }
+    (void)fputc('\n', out);
+}
+
 static void print_alarm(const struct lh_attacks *a, const struct lh_verdict *v, FILE *out)
 {
     const struct lh_breach *breach = &v->source->breach;
@@ -232,28 +268,41 @@ static void print_alarm(const struct lh_attacks *a, const struct lh_verdict *v, 
     char when[LH_CIVIL_TEXT];
     char place[LH_ATTACKS_PLACE_TEXT];
     char user[4 * LH_WATCH_NAME_MAX];
+    char text[512];
 
     lh_verdict_subject(v, subject);
     if (breach->time == 0) {
         uint32_t crashes = v->source->counts[LH_COUNT_CRASHES];
-        (void)fprintf(out, "ALARM  %s made a process of sshd's crash, %" PRIu32 " %s.\n\n", subject,
-                      crashes, lh_plural(crashes, "time", "times"));
+        (void)fprintf(out, "ALARM  %s\n       made a process of sshd's crash, %" PRIu32 " %s.\n\n",
+                      subject, crashes, lh_plural(crashes, "time", "times"));
         return;
     }
     lh_escape(breach->user, strlen(breach->user), user, sizeof user);
-    (void)fprintf(out, "ALARM  %s logged in as \"%s\"\n", subject, user);
-    (void)fprintf(out, "       at %s UTC by %s, after %" PRIu32 " %s%s.\n",
-                  time_text(breach->time, when), lh_watch_method_name(breach->method),
-                  breach->tries, lh_plural(breach->tries, "failure", "failures"),
-                  breach->others > 0 ? " of its own" : "");
+    (void)fprintf(out, "ALARM  %s logged in\n", subject);
+    (void)snprintf(
+        text, sizeof text, "as \"%s\" at %s UTC by %s, after %" PRIu32 " %s%s.%s See %s.", user,
+        time_text(breach->time, when), lh_watch_method_name(breach->method), breach->tries,
+        lh_plural(breach->tries, "failure", "failures"), breach->others > 0 ? " of its own" : "",
+        v->source->counts[LH_COUNT_PENALTIES] > 0
+            ? " Penalties shut it out in between: what it tried then is not logged."
+            : "",
+        lh_attacks_place(a, &breach->place, false, place));
+    print_wrapped(text, 7, out);
     if (breach->others > 0)
         (void)fprintf(out, "       %" PRIu32 " addresses had tried this user before.\n",
                       breach->others);
-    (void)fprintf(out,
-                  "       See %s.\n"
-                  "       Ask the user; until then end the sessions (loginctl terminate-user)\n"
-                  "       and lock the account (usermod -L -e 1).\n\n",
-                  lh_attacks_place(a, &breach->place, false, place));
+    (void)fputs("       Ask the user; until then end the sessions (loginctl terminate-user)\n"
+                "       and lock the account (usermod -L -e 1).\n",
+                out);
+    const char *guard = lh_verdict_guard(v);
+    if (guard != NULL) {
+        (void)snprintf(text, sizeof text,
+                       "--block leaves this address out: %s. If it was not the user, shut it out "
+                       "by hand.",
+                       guard);
+        print_wrapped(text, 7, out);
+    }
+    (void)fputc('\n', out);
 }
 
 static void print_group(const struct lh_attacks *a, const struct lh_verdict *v, FILE *out)
@@ -323,26 +372,6 @@ static void print_harmless(const struct lh_attacks *a, FILE *out)
         (void)fputc('\n', out);
 }
 
-// Prints `text` in lines behind `indent` blanks.
-static void print_wrapped(const char *text, unsigned indent, FILE *out)
-{
-    unsigned column = 0;
-    while (*text != '\0') {
-        size_t word = strcspn(text, " ");
-        if (column > 0 && column + 1 + word > WIDTH - indent) {
-            (void)fputc('\n', out);
-            column = 0;
-        }
-        if (column == 0)
-            (void)fprintf(out, "%*s", (int)indent, "");
-        (void)fprintf(out, "%s%.*s", column > 0 ? " " : "", (int)word, text);
-        column += (unsigned)word + (column > 0);
-        text += word;
-        text += strspn(text, " ");
-    }
-    (void)fputc('\n', out);
-}
-
 static void print_advice(const struct lh_attacks *a, FILE *out)
 {
     struct lh_advice advice[LH_ADVICE_MAX];
@@ -393,6 +422,21 @@ static void print_head(const struct lh_attacks *a, FILE *out)
     (void)fputc('\n', out);
 }
 
+// With what the timelines cover.
+static void print_sources_head(const struct lh_attacks *a, FILE *out)
+{
+    const struct lh_watch_totals *t = &a->watch->totals;
+    char first[LH_CIVIL_TEXT];
+    char last[LH_CIVIL_TEXT];
+    bool same_day = t->first / LH_WATCH_DAY == t->last / LH_WATCH_DAY;
+
+    time_text(t->first, first);
+    time_text(t->last, last);
+    const char *end = same_day ? last + 11 : last;
+    (void)fprintf(out, "  Tries  %-40s What, how sure\n", "Source");
+    (void)fprintf(out, "%*s%s%*s\n\n", INDENT, "", first, COLUMNS - (int)strlen(first), end);
+}
+
 void lh_attacks_text(const struct lh_attacks *a, FILE *out)
 {
     const struct lh_judgement *j = a->judgement;
@@ -404,7 +448,7 @@ void lh_attacks_text(const struct lh_attacks *a, FILE *out)
             print_alarm(a, &j->verdicts[i], out);
     }
     if (j->sources > 0)
-        (void)fprintf(out, "  Tries  Source\n\n");
+        print_sources_head(a, out);
     for (size_t i = 0; i < j->count && (a->top == 0 || shown < a->top); i++) {
         if (j->verdicts[i].source != NULL) {
             print_source(a, &j->verdicts[i], out);
