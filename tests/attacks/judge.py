@@ -37,7 +37,8 @@ EXPECTED = {
 }
 
 
-# OpenSSH before 9.8 logs nothing of a login that is not finished in time, unless at VERBOSE.
+# OpenSSH before 9.8 logs nothing of a login that is not finished in time, unless at VERBOSE: no reader of such a log
+# can name this source. It is counted as missed, not left out of the count.
 UNLOGGED = {("stall", "OpenSSH_9.2", "INFO")}
 
 
@@ -55,9 +56,10 @@ def judge(name):
     found = report(glob.glob(os.path.join(HERE, "corpus", name + ".log*"))[0])
     sources = {row["address"]: row for row in found if row["type"] == "source"}
     harmless = {row["address"]: row for row in found if row["type"] == "harmless"}
-    wrong = []
+    wrong, unlogged = [], []
     for address, kind in truth["attackers"].items():
         if (kind, truth["sshd"].split()[0], truth["level"]) in UNLOGGED:
+            unlogged.append(kind)
             continue
         if address not in sources:
             wrong.append("%s (%s) is not reported: %s" % (address, kind, harmless.get(address)))
@@ -79,7 +81,7 @@ def judge(name):
     first = [row for row in found if row["type"] in ("source", "network", "user")][0]
     if first.get("severity") != "alarm":
         wrong.append("the login after failures is not at the top")
-    return truth, wrong
+    return truth, wrong, unlogged
 
 
 def main():
@@ -89,10 +91,12 @@ def main():
     failed = 0
     print("1..%d" % len(names))
     for number, name in enumerate(names, 1):
-        truth, wrong = judge(name)
+        truth, wrong, unlogged = judge(name)
         failed += bool(wrong)
-        print("%s %d - %s: %d attackers reported, %d benign sources not, %d forged texts believed by nobody" % (
-            "not ok" if wrong else "ok", number, name, len(truth["attackers"]), len(truth["benign"]), truth["forged"]))
+        count = len(truth["attackers"])
+        print("%s %d - %s: %d of %d attackers reported%s, %d benign sources not, %d forged texts believed by nobody" % (
+            "not ok" if wrong else "ok", number, name, count - len(unlogged), count,
+            " (%s: this sshd logs nothing of it)" % ", ".join(unlogged) if unlogged else "", len(truth["benign"]), truth["forged"]))
         for message in wrong:
             print("# " + message)
     sys.exit(1 if failed else 0)
