@@ -17,6 +17,7 @@
 #include "base/assert.h"
 #include "base/cleanup.h"
 #include "sshdapply/check_internal.h"
+#include "sshdapply/copies.h"
 #include "sshdapply/run.h"
 #include "sshdapply/tree.h"
 
@@ -232,56 +233,17 @@ static bool ask_judge(struct lh_check *check, const char *path, size_t index, bo
     return true;
 }
 
-// Writes the files into `folder` as 0.conf, 1.conf, ..., with Include lines that name the copies.
-// Returns how many files were written, 0 where that did not work.
-static size_t write_copies(const struct lh_check *check, const char *folder)
-{
-    const struct lh_sshd_doc *docs[1024] = {check->doc};
-    size_t count = 1, done = 0;
-
-    for (; done < count; done++) {
-        const struct lh_sshd_doc *doc = docs[done];
-        char path[256], **patterns;
-        (void)snprintf(path, sizeof path, "%s/%zu.conf", folder, done);
-        FILE *file = fopen(path, "we");
-        if (file == NULL)
-            return 0;
-        for (size_t i = 0; i < doc->count; i++) {
-            const struct lh_sshd_line *line = &doc->lines[i];
-            if (lh_sshd_include_patterns(doc, i, "/etc/ssh", &patterns) != 0) {
-                (void)fwrite(line->text, 1, line->len, file);
-                continue;
-            }
-            free((void *)patterns);
-            (void)fputs(line->include_count == 0 ? "# nothing included" : "Include", file);
-            for (size_t n = 0; n < line->include_count && count < LH_ARRAY_LEN(docs); n++) {
-                docs[count] = line->includes[n];
-                (void)fprintf(file, " %s/%zu.conf", folder, count++);
-            }
-            (void)fputc('\n', file);
-        }
-        if (fclose(file) != 0)
-            return 0;
-    }
-    return done;
-}
-
 bool lh_check_judge_copies(struct lh_check *check)
 {
-    char folder[] = "/tmp/lh-check-XXXXXX", path[64];
+    struct lh_sshd_copies copies;
     bool taken = true;
 
-    if (!check->judged || mkdtemp(folder) == NULL)
+    if (!check->judged)
         return true;
-    size_t count = write_copies(check, folder);
-    (void)snprintf(path, sizeof path, "%s/0.conf", folder);
-    if (count > 0)
-        taken = ask_judge(check, path, 0, false);
-    for (size_t i = 0; i < count; i++) {
-        (void)snprintf(path, sizeof path, "%s/%zu.conf", folder, i);
-        (void)unlink(path);
+    if (lh_sshd_copies_make(&copies, check->doc, NULL) == 0) {
+        taken = ask_judge(check, copies.main, 0, false);
+        lh_sshd_copies_remove(&copies);
     }
-    (void)rmdir(folder);
     return taken;
 }
 

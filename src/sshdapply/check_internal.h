@@ -9,6 +9,7 @@
 #include "sshdapply/listeners.h"
 #include "sshdapply/sshd.h"
 #include "sshdcfg/asperaconf.h"
+#include "sshdcfg/profile.h"
 #include "sshdcfg/rules.h"
 
 #define LH_CHECK_SUBJECTS_MAX (2 * LH_CHECK_USERS_MAX + 2)
@@ -85,6 +86,18 @@ void lh_check_each_conf(struct lh_check *check,
 
 // What a program prints, from the heap; NULL where it is not there or fails.
 char *lh_check_output(const char *const *argv);
+// A plan that is to be carried out, while check->effective holds what would be in force.
+struct lh_sshd_plan;
+struct lh_sshd_plan_options;
+struct lh_check_intent {
+    const struct lh_sshd_plan_options *options;
+    const struct lh_sshd_settings *settings;
+    const struct lh_sshd_doc *ideal; // a file that says nothing but the settings
+    struct lh_sshd_plan *plan;       // pid, admin and mover are filled
+};
+// Adds a finding of the grade HIGH for whatever stands in the way (ready.c, ready_host.c).
+void lh_check_ready(struct lh_check *check, const struct lh_check_intent *intent);
+void lh_check_ready_host(struct lh_check *check, const struct lh_check_intent *intent);
 
 // The parts, each of which adds findings.
 void lh_check_command_line(struct lh_check *check); // fills command_line (check_host.c)

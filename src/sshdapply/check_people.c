@@ -11,6 +11,7 @@
 #include "base/cleanup.h"
 #include "sshdapply/check_internal.h"
 #include "sshdapply/hostkey.h"
+#include "sshdapply/keyfile.h"
 #include "sshdapply/tree.h"
 
 #define KEYS_FILE_MAX ((size_t)4 << 20)
@@ -20,34 +21,6 @@ struct keys {
     unsigned refused; // of a type or size that the server refuses
     unsigned files;   // that are there
 };
-
-// Whether a comma-separated list names the algorithm.
-static bool list_names(const char *list, const char *name)
-{
-    size_t len = strlen(name);
-
-    while (*list != '\0') {
-        size_t part = strcspn(list, ",");
-        if (part == len && strncmp(list, name, len) == 0)
-            return true;
-        list += part + (list[part] == ',');
-    }
-    return false;
-}
-
-static bool key_accepted(const struct lh_sshd_values *values, const struct lh_public_key *key)
-{
-    const char *accepted = lh_sshd_values_text(values, "pubkeyacceptedalgorithms");
-    const char *bits = lh_sshd_values_text(values, "requiredrsasize");
-
-    if (*accepted == '\0')
-        return true; // not known without sshd's defaults
-    if (strcmp(key->type, "ssh-rsa") != 0)
-        return list_names(accepted, key->type);
-    return key->bits >= strtoul(bits, NULL, 10) &&
-           (list_names(accepted, "rsa-sha2-256") || list_names(accepted, "rsa-sha2-512") ||
-            list_names(accepted, "ssh-rsa"));
-}
 
 static void count_keys(const struct lh_check *check,
                        const struct lh_sshd_values *values,
@@ -67,7 +40,7 @@ static void count_keys(const struct lh_check *check,
     for (const char *line = text; *line != '\0';) {
         size_t part = strcspn(line, "\n");
         if (lh_public_key_parse(line, part, key, NULL) == 0) {
-            bool accepted = key_accepted(values, key);
+            bool accepted = lh_key_accepted(values, key);
             keys->good += accepted;
             keys->refused += !accepted;
         }
@@ -77,50 +50,10 @@ static void count_keys(const struct lh_check *check,
     free(key);
 }
 
-// Whether others can write the path or a folder above it, as sshd judges with StrictModes: up to
-// the home where the path is below it, else up to the top. Fills `out` with the first such part.
-static bool others_write(const struct lh_check *check,
-                         const struct lh_account *account,
-                         const char *path,
-                         char out[4200])
-{
-    char part[4096];
-    struct stat facts;
-
-    (void)snprintf(part, sizeof part, "%s", path);
-    for (;;) {
-        const char *shown = *part == '\0' ? "/" : part;
-        if (lh_root_stat(check->options->root, shown, &facts) &&
-            ((facts.st_uid != 0 && facts.st_uid != account->uid) ||
-             (!S_ISLNK(facts.st_mode) && (facts.st_mode & 022) != 0))) {
-            (void)snprintf(out, 4200, "%.4000s has owner %u and mode %04o", shown,
-                           (unsigned)facts.st_uid, (unsigned)(facts.st_mode & 07777));
-            return true;
-        }
-        char *slash = strrchr(part, '/');
-        if (*part == '\0' || strcmp(part, account->home) == 0 || slash == NULL)
-            return false;
-        *slash = '\0';
-    }
-}
-
 bool lh_check_expand(
     const char *pattern, size_t len, const struct lh_account *account, char *out, size_t room)
 {
-    size_t used = 0;
-
-    if (*pattern != '/' && strncmp(pattern, "%h", 2) != 0)
-        used = (size_t)snprintf(out, room, "%s/", account->home);
-    for (size_t i = 0; i < len && used < room; i++) {
-        char letter = pattern[i] == '%' && i + 1 < len ? pattern[++i] : '\0';
-        int added = letter == 'h'   ? snprintf(out + used, room - used, "%s", account->home)
-                    : letter == 'u' ? snprintf(out + used, room - used, "%s", account->name)
-                    : letter == 'U'
-                        ? snprintf(out + used, room - used, "%u", (unsigned)account->uid)
-                        : snprintf(out + used, room - used, "%c", pattern[i]);
-        used += added > 0 ? (size_t)added : 0;
-    }
-    return used < room;
+    return lh_keys_path(pattern, len, account, out, room);
 }
 
 static void look_at_keys(struct lh_check *check,
@@ -138,9 +71,10 @@ static void look_at_keys(struct lh_check *check,
     for (const char *at = patterns; *at != '\0';) {
         size_t part = strcspn(at, " ");
         struct keys found = {0};
-        if (lh_check_expand(at, part, account, path, sizeof path))
+        if (lh_keys_path(at, part, account, path, sizeof path))
             count_keys(check, values, path, &found);
-        if (found.files > 0 && strict && others_write(check, account, path, is)) {
+        if (found.files > 0 && strict &&
+            lh_keys_others_write(check->options->root, account, path, is)) {
             (void)snprintf(mend, sizeof mend, "chmod go-w %s%.2000s %s%.2000s",
                            check->rule_input.prefix, account->home, check->rule_input.prefix, path);
             lh_check_add(check, &(struct lh_sshd_remark){
@@ -175,7 +109,7 @@ void lh_check_count_keys(struct lh_check *check,
         patterns = ".ssh/authorized_keys .ssh/authorized_keys2";
     for (const char *at = patterns; *at != '\0';) {
         size_t part = strcspn(at, " ");
-        if (lh_check_expand(at, part, account, path, sizeof path))
+        if (lh_keys_path(at, part, account, path, sizeof path))
             count_keys(check, values, path, &keys);
         at += part;
         at += strspn(at, " ");

@@ -41,10 +41,12 @@ void lh_sshd_plan_fini(struct lh_sshd_plan *plan)
     free(plan->changes);
     for (size_t i = 0; i < plan->file_count; i++) {
         free(plan->files[i].path);
+        free(plan->files[i].before);
         free(plan->files[i].text);
     }
     free(plan->files);
     free(plan->difference);
+    free(plan->config);
     lh_sshd_report_fini(&plan->affected);
     *plan = (struct lh_sshd_plan){0};
 }
@@ -200,19 +202,23 @@ static lh_err append_text(char **text, char *more)
     return joined == NULL ? LH_E_NOMEM : 0;
 }
 
-static lh_err add_file(struct lh_sshd_plan *plan, const struct lh_sshd_doc *doc)
+static lh_err add_file(struct lh_sshd_plan *plan,
+                       const struct lh_sshd_doc *before,
+                       const struct lh_sshd_doc *after,
+                       bool changed)
 {
     struct lh_sshd_planned *files = realloc(plan->files, (plan->file_count + 1) * sizeof *files);
 
     if (files == NULL)
         return LH_E_NOMEM;
     plan->files = files;
-    struct lh_sshd_planned file = {.path = strdup(doc->path)};
-    lh_err err = file.path == NULL ? LH_E_NOMEM : lh_sshd_doc_print(doc, &file.text, &file.len);
-    if (err != 0)
-        free(file.path);
-    else
-        files[plan->file_count++] = file;
+    struct lh_sshd_planned *file = &files[plan->file_count++];
+    *file = (struct lh_sshd_planned){.path = strdup(before->path), .changed = changed};
+    lh_err err = file->path == NULL ? LH_E_NOMEM : 0;
+    if (err == 0)
+        err = lh_sshd_doc_print(before, &file->before, &file->before_len);
+    if (err == 0)
+        err = lh_sshd_doc_print(after, &file->text, &file->len);
     return err;
 }
 
@@ -243,9 +249,9 @@ static lh_err make_difference(struct making *making)
             continue;
         err = lh_sshd_text_difference(before[done]->path, before[done], after[done], &text);
         if (err == 0)
-            err = append_text(&making->plan->difference, text);
+            err = add_file(making->plan, before[done], after[done], *text != '\0');
         if (err == 0)
-            err = add_file(making->plan, after[done]);
+            err = append_text(&making->plan->difference, text);
     }
     return err;
 }
@@ -374,7 +380,33 @@ static void check_after(struct making *making)
     memcpy(check->effective, making->after, sizeof making->after);
     if (check->err == 0)
         lh_check_people(check);
+    if (check->err == 0 && making->options->carry_out)
+        lh_check_ready(check, &(struct lh_check_intent){.options = making->options,
+                                                        .settings = &making->settings,
+                                                        .ideal = making->ideal,
+                                                        .plan = making->plan});
     memcpy(check->effective, before, sizeof before);
+}
+
+// What is there now.
+static lh_err note_state(struct making *making)
+{
+    struct lh_sshd_plan *plan = making->plan;
+    const struct lh_sshd_value *value;
+
+    for (size_t i = 0;
+         (value = lh_sshd_values_find(lh_check_server(making->check), "listenaddress", i)) != NULL;
+         i++) {
+        const char *colon = strrchr(value->text, ':');
+        uint16_t port = colon == NULL ? 0 : (uint16_t)strtoul(colon + 1, NULL, 10);
+        bool known = port == 0;
+        for (size_t n = 0; n < plan->port_count; n++)
+            known = known || plan->ports[n] == port;
+        if (!known && plan->port_count < LH_SSHD_PLAN_PORTS_MAX)
+            plan->ports[plan->port_count++] = port;
+    }
+    plan->config = strdup(making->check->config);
+    return plan->config == NULL ? LH_E_NOMEM : 0;
 }
 
 static lh_err make(struct making *making, struct lh_errinfo *info)
@@ -385,6 +417,8 @@ static lh_err make(struct making *making, struct lh_errinfo *info)
     for (size_t i = 0; i < check->subject_count && check->err == 0; i++)
         lh_check_evaluate(check, check->doc, i, &check->effective[i]);
     lh_err err = check->err;
+    if (err == 0)
+        err = note_state(making);
     if (err == 0)
         err = make_settings(making, info);
     if (err == 0)

@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -19,6 +20,7 @@
 #include <unistd.h>
 
 #include "base/assert.h"
+#include "base/cleanup.h"
 #include "base/time.h"
 #include "sys/clock.h"
 
@@ -48,6 +50,11 @@ become(const struct lh_run_options *options, int out_fd, int err_fd, int report_
     int null_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
     int saved = 0;
 
+    sigset_t none;
+
+    // Whoever called us may hold signals back; a sshd that is started must not inherit that.
+    (void)sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (null_fd < 0 || dup2(null_fd, 0) < 0 || dup2(out_fd, 1) < 0 || dup2(err_fd, 2) < 0 ||
         chdir("/") != 0 || (options->private_run && make_private_run() != 0)) {
@@ -184,6 +191,19 @@ lh_err lh_run(const struct lh_run_options *options,
     if (err != 0)
         lh_run_result_fini(out_result);
     return err;
+}
+
+bool lh_run_find(const char *first, const char *name, char *out, size_t room)
+{
+    const char *const folders[] = {first, "/usr/sbin", "/usr/bin", "/sbin", "/bin"};
+
+    for (size_t i = 0; i < LH_ARRAY_LEN(folders); i++) {
+        int len = folders[i] == NULL ? -1 : snprintf(out, room, "%s/%s", folders[i], name);
+        if (len > 0 && (size_t)len < room && access(out, X_OK) == 0)
+            return true;
+    }
+    (void)snprintf(out, room, "/usr/bin/%s", name);
+    return false;
 }
 
 void lh_run_result_fini(struct lh_run_result *result)

@@ -36,4 +36,8 @@ lh_err lh_run(const struct lh_run_options *options,
               struct lh_errinfo *info) LH_MUST_CHECK;
 void lh_run_result_fini(struct lh_run_result *result); // idempotent
 
+// The path of a program: in the folder `first` (NULL: none), else in the usual folders of programs.
+// False where there is none; then `out` is the name in /usr/bin.
+bool lh_run_find(const char *first, const char *name, char *out, size_t room);
+
 #endif

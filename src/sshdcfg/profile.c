@@ -271,6 +271,13 @@ static lh_err add_choices(struct lh_sshd_settings *settings,
     lh_err err = add(settings, "Port", port, false);
     if (err == 0 && choices->keep_port_22 && choices->port != 22)
         err = add(settings, "Port", "22", false);
+    for (size_t i = 0; err == 0 && i < choices->also_port_count; i++) {
+        bool there = choices->also_ports[i] == choices->port ||
+                     (choices->keep_port_22 && choices->also_ports[i] == 22);
+        (void)snprintf(port, sizeof port, "%u", choices->also_ports[i]);
+        if (!there)
+            err = add(settings, "Port", port, false);
+    }
     if (err == 0 && !choices->keep_passwords)
         err = add(settings, "PasswordAuthentication", "no", false);
     if (err == 0 && !choices->keep_passwords)

@@ -36,6 +36,8 @@ struct lh_sshd_choices {
     enum lh_sshd_profile profile;
     uint16_t port;
     bool keep_port_22;
+    const uint16_t *also_ports; // open besides, for a while
+    size_t also_port_count;
     bool strict;                    // drop what only older libraries need
     bool keep_passwords;            // PasswordAuthentication stays as it is; empty ones are refused
     const char *const *allow_users; // NULL-terminated, may be NULL: everybody

@@ -19,6 +19,11 @@ lh_ns lh_clock_now(void)
     return read_clock(CLOCK_MONOTONIC);
 }
 
+lh_ns lh_clock_boot(void)
+{
+    return read_clock(CLOCK_BOOTTIME);
+}
+
 int64_t lh_clock_wall_seconds(void)
 {
     return (int64_t)(read_clock(CLOCK_REALTIME) / LH_SECOND);

@@ -44,6 +44,15 @@ struct lh_sshd_args {
     bool help;
     unsigned days;     // of the log
     const char *write; // directory
+    const char *state; // apply, confirm, rollback, timer
+    const char *tools;
+    const char *id;
+    uint64_t seconds;
+    uint64_t pid;
+    uint64_t ready_fd;
+    int way; // enum lh_ritual_way
+    bool force;
+    bool yes;
     struct lh_sshd_names transfer_users;
     struct lh_sshd_names admins;
 };
@@ -102,6 +111,10 @@ int lh_sshd_check_main(int argc, char **argv);
 int lh_sshd_fingerprint_main(int argc, char **argv);
 int lh_sshd_notify_main(int argc, char **argv);
 int lh_sshd_plan_main(int argc, char **argv);
+int lh_sshd_apply_main(int argc, char **argv);
+int lh_sshd_confirm_main(int argc, char **argv);
+int lh_sshd_rollback_main(int argc, char **argv);
+int lh_sshd_timer_main(int argc, char **argv);
 
 // Whether standard output is a terminal that shows colours.
 bool lh_sshd_colour(void);

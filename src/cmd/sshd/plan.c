@@ -11,6 +11,7 @@
 
 #include "base/cleanup.h"
 #include "base/text.h"
+#include "cmd/sshd/choices.h"
 #include "cmd/sshd/internal.h"
 #include "cmd/sshd/log.h"
 #include "cmd/sshd/rows.h"
@@ -195,23 +196,6 @@ write_files(const struct lh_sshd_plan *plan, const char *folder, struct lh_errin
     return 0;
 }
 
-static const char *const *names_or_null(const struct lh_sshd_names *names)
-{
-    return names->count == 0 ? NULL : names->items;
-}
-
-// What is wrong with the choices; NULL where nothing is.
-static const char *wrong_choice(const struct lh_sshd_args *args, enum lh_sshd_profile profile)
-{
-    if (profile == LH_SSHD_PROFILE_N_)
-        return "there is no such profile: modern, aspera-4, aspera-3, fips";
-    if (args->passwords != NULL && strcmp(args->passwords, "keep") != 0)
-        return "--passwords knows \"keep\" only";
-    if (args->write != NULL && same_directory(args->write, args->root))
-        return "--write wants another directory than the root: a plan changes nothing there";
-    return NULL;
-}
-
 int lh_sshd_plan_main(int argc, char **argv)
 {
     LH_CLEANUP(lh_sshd_plan_fini) struct lh_sshd_plan plan = {0};
@@ -222,28 +206,12 @@ int lh_sshd_plan_main(int argc, char **argv)
     if (status >= 0)
         return status;
     const char *name = args.profile == NULL ? "modern" : args.profile;
-    struct lh_sshd_plan_options plan_options = {
-        .check = {.root = args.root,
-                  .config = args.config,
-                  .proc = "/proc",
-                  .sys = "/sys",
-                  .from = args.from,
-                  .transfer_users = names_or_null(&args.transfer_users),
-                  .admins = names_or_null(&args.admins),
-                  .port = args.port},
-        .choices = {.profile = lh_sshd_profile_find(name),
-                    .port = args.port,
-                    .keep_port_22 = args.keep_port_22,
-                    .strict = args.strict,
-                    .keep_passwords = args.passwords != NULL,
-                    .allow_users = names_or_null(&args.allow_users),
-                    .allow_groups = names_or_null(&args.allow_groups),
-                    .sftp_users = names_or_null(&args.sftp_users),
-                    .forwarding_group = args.forwarding_group},
-    };
-    const char *wrong = wrong_choice(&args, plan_options.choices.profile);
-    if (wrong != NULL) {
-        (void)lh_sshd_fail(wrong);
+    struct lh_sshd_plan_options plan_options;
+    if (!lh_sshd_plan_options_of(&args, &plan_options))
+        return LH_SSHD_STATUS_USAGE;
+    if (args.write != NULL && same_directory(args.write, args.root)) {
+        (void)lh_sshd_fail("--write wants another directory than the root: a plan changes nothing "
+                           "there");
         return LH_SSHD_STATUS_USAGE;
     }
     lh_err err = lh_sshd_plan_make(&plan_options, &plan, &info);

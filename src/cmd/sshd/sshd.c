@@ -19,6 +19,10 @@ static const struct {
     {"fingerprint", "print the host keys' fingerprints in forms to paste",
      lh_sshd_fingerprint_main},
     {"plan", "show what a profile would change, and whom", lh_sshd_plan_main},
+    {"apply", "carry a plan out, to be confirmed over the new port", lh_sshd_apply_main},
+    {"confirm", "from a session on the new port: close the old one", lh_sshd_confirm_main},
+    {"rollback", "put back, byte for byte, what the last apply changed", lh_sshd_rollback_main},
+    {"timer", "wait, and put the old state back (started by apply)", lh_sshd_timer_main},
     {"notify", "write the note to users about port and fingerprint", lh_sshd_notify_main},
 };
 

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How it works. What must hold before a plan is carried out, as far as it is about the machine: the
+// installed sshd gives everybody who matters the values planned, on a copy of the new files; a sshd
+// runs that can be told to read them; the port is free for it, reserved for servers, and SELinux
+// lets it be opened; the files can be written.
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "base/cleanup.h"
+#include "base/text.h"
+#include "sshdapply/check_internal.h"
+#include "sshdapply/copies.h"
+#include "sshdapply/plan.h"
+#include "sshdapply/tree.h"
+#include "sshdcfg/plan.h"
+
+static void refuse(struct lh_check *check,
+                   const char *rule,
+                   const char *is,
+                   const char *want,
+                   const char *why,
+                   const char *mend)
+{
+    lh_check_add(check, &(struct lh_sshd_remark){.grade = LH_SSHD_GRADE_HIGH,
+                                                 .rule = rule,
+                                                 .is = is,
+                                                 .want = want,
+                                                 .why = why,
+                                                 .mend = mend});
+}
+
+// --- Values ---
+
+static void check_subject(struct lh_check *check,
+                          const struct lh_check_intent *intent,
+                          const char *config,
+                          size_t index)
+{
+    LH_CLEANUP(lh_sshd_effective_fini) struct lh_sshd_effective ideal = {0};
+    LH_CLEANUP(lh_sshd_values_fini) struct lh_sshd_values theirs = {0};
+    const struct lh_sshd_persona *persona = &check->subjects[index].persona;
+    struct lh_sshd_input input = {.file = intent->ideal};
+    struct lh_errinfo info = {0};
+    const char *keyword = "";
+    char is[512];
+
+    check->err = lh_sshd_evaluate(&input, &check->judge.target, &lh_sshd_machine, persona, &ideal);
+    lh_err err = check->err;
+    if (err == 0)
+        err = lh_sshd_judge_ask(&check->judge, config, check->process.arguments, persona, &theirs,
+                                &info);
+    if (check->err != 0 ||
+        (err == 0 && lh_sshd_plan_holds(intent->settings, &ideal.values, &theirs, &keyword)))
+        return;
+    if (err == 0)
+        (void)snprintf(is, sizeof is, "by sshd -T, %s would not be as planned for %.64s", keyword,
+                       persona->name);
+    else
+        (void)snprintf(is, sizeof is, "sshd does not take the new files: %.300s", info.text);
+    refuse(check, "L6", is, "the planned values in force", "the plan would not take effect", "");
+}
+
+static void check_values(struct lh_check *check, const struct lh_check_intent *intent)
+{
+    struct lh_sshd_copies copies;
+
+    if (!check->judged || lh_sshd_copies_make(&copies, check->doc, NULL) != 0) {
+        refuse(check, "L6", "the installed sshd could not be asked about the new files",
+               "an installed sshd and a writable /tmp", "nothing is applied unseen", "");
+        return;
+    }
+    for (size_t i = 0; i < check->subject_count && check->err == 0; i++)
+        check_subject(check, intent, copies.main, i);
+    lh_sshd_copies_remove(&copies);
+}
+
+// --- The process and the port ---
+
+// The sshd that listens on one of the ports that the files open now.
+static pid_t find_server(const struct lh_check *check, const struct lh_sshd_plan *plan)
+{
+    for (size_t i = 0; i < check->listeners.count; i++) {
+        const struct lh_listener *one = &check->listeners.items[i];
+        for (size_t n = 0; n < plan->port_count; n++) {
+            if (one->port == plan->ports[n] && strcmp(one->name, "sshd") == 0)
+                return one->pid;
+        }
+    }
+    return 0;
+}
+
+static bool can_bind(uint16_t port, int family)
+{
+    struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
+    struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+    int one = 1;
+
+    int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return true; // no such family here
+    (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    if (family == AF_INET6)
+        (void)setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof one);
+    int failed = family == AF_INET ? bind(fd, (struct sockaddr *)&four, sizeof four)
+                                   : bind(fd, (struct sockaddr *)&six, sizeof six);
+    if (failed == 0)
+        failed = listen(fd, 1);
+    bool taken = failed != 0 && errno == EADDRINUSE;
+    (void)close(fd);
+    return !taken;
+}
+
+static void check_port(struct lh_check *check, const struct lh_check_intent *intent)
+{
+    uint16_t port = check->options->port;
+    char is[200], mend[64];
+
+    for (size_t i = 0; i < check->listeners.count; i++) {
+        const struct lh_listener *one = &check->listeners.items[i];
+        if (one->port != port)
+            continue;
+        if (one->pid == intent->plan->pid && one->pid != 0)
+            return; // ours already
+        (void)snprintf(is, sizeof is, "port %u is held by %s (process %d)", port,
+                       *one->name == '\0' ? "another program" : one->name, (int)one->pid);
+        (void)snprintf(mend, sizeof mend, "ss -Htlnp sport = %u", port);
+        refuse(check, "L3", is, "the port free", "sshd could not open it", mend);
+        return;
+    }
+    (void)snprintf(is, sizeof is, "port %u is held by a connection", port);
+    (void)snprintf(mend, sizeof mend, "ss -K sport = %u", port);
+    if (!can_bind(port, AF_INET) || !can_bind(port, AF_INET6))
+        refuse(check, "L3", is, "the port free", "sshd could not open it", mend);
+}
+
+static void check_reserved(struct lh_check *check)
+{
+    char path[256], is[128], mend[300];
+    uint16_t port = check->options->port;
+    char *text;
+    size_t len;
+
+    (void)snprintf(path, sizeof path, "%s/sys/net/ipv4/ip_local_reserved_ports",
+                   check->options->proc);
+    if (port < 1024 || lh_root_read("/", path, 65536, &text, &len, NULL) != 0)
+        return;
+    bool reserved = lh_port_list_holds(text, port);
+    text[strcspn(text, "\n")] = '\0';
+    (void)snprintf(is, sizeof is, "port %u is not reserved for servers", port);
+    (void)snprintf(mend, sizeof mend, "sysctl -w net.ipv4.ip_local_reserved_ports=%.128s%s%u", text,
+                   *text == '\0' ? "" : ",", port);
+    free(text);
+    if (!reserved)
+        refuse(check, "L4", is, "the port in ip_local_reserved_ports, also in /etc/sysctl.d",
+               "an outgoing connection may hold the port when sshd wants it", mend);
+}
+
+static void check_server(struct lh_check *check, const struct lh_check_intent *intent)
+{
+    struct lh_sshd_plan *plan = intent->plan;
+
+    plan->pid = intent->options->pid != 0 ? intent->options->pid : find_server(check, plan);
+    if (plan->pid == 0)
+        refuse(check, "L5", "no sshd listens on the ports that the files open now",
+               "a running sshd that has read these files",
+               "there is nothing that could be told to read the new ones",
+               "systemctl start ssh, or: service ssh start");
+}
+
+static void check_file_systems(struct lh_check *check, const struct lh_check_intent *intent)
+{
+    struct statvfs facts;
+    char is[1200];
+
+    for (size_t i = 0; i < intent->plan->file_count; i++) {
+        const char *path = intent->plan->files[i].path;
+        if (!intent->plan->files[i].changed || statvfs(path, &facts) != 0 ||
+            (facts.f_flag & ST_RDONLY) == 0)
+            continue;
+        (void)snprintf(is, sizeof is, "%.1000s lies on a read-only file system", path);
+        refuse(check, "L7", is, "a file system that can be written",
+               "the file cannot be changed, and could not be put back", "mount -o remount,rw /");
+    }
+}
+
+void lh_check_ready_host(struct lh_check *check, const struct lh_check_intent *intent)
+{
+    check_values(check, intent);
+    check_server(check, intent);
+    check_port(check, intent);
+    check_reserved(check);
+    check_file_systems(check, intent);
+    lh_check_network(check);
+}
