@@ -82,9 +82,9 @@ struct lh_cc_type {
                  lh_ns rtt_hint,
                  lh_ns now);
     void (*set_limits)(void *state, const struct lh_cc_limits *limits, lh_ns now);
-    void (*on_sent)(void *state, uint64_t bytes, uint64_t inflight, lh_ns now);
     void (*on_feedback)(void *state, const struct lh_cc_feedback *feedback);
-    void (*on_timeout)(void *state, lh_ns now);     // PTO: not congestion
+    // A probe timeout. NULL: silence is no congestion to it.
+    void (*on_timeout)(void *state, lh_ns now);
     void (*on_path_change)(void *state, lh_ns now); // new address: start over, keep limits
     uint64_t (*pacing_rate)(const void *state);     // bytes/s, never 0
     uint64_t (*cwnd)(const void *state);            // bytes, at least 4 packets

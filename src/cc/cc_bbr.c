@@ -247,16 +247,6 @@ static void bbr_set_limits(void *state, const struct lh_cc_limits *limits, lh_ns
     bbr->limits = *limits;
 }
 
-static void bbr_on_sent(void *state, uint64_t bytes, uint64_t inflight, lh_ns now)
-{
-    (void)state, (void)bytes, (void)inflight, (void)now;
-}
-
-static void bbr_on_timeout(void *state, lh_ns now)
-{
-    (void)state, (void)now; // what is in flight was written off: sending starts again by itself
-}
-
 static void bbr_on_path_change(void *state, lh_ns now)
 {
     struct bbr_state *bbr = state;
@@ -297,9 +287,7 @@ const struct lh_cc_type lh_cc_bbr = {
     .size = sizeof(struct bbr_state),
     .init = bbr_init,
     .set_limits = bbr_set_limits,
-    .on_sent = bbr_on_sent,
     .on_feedback = bbr_on_feedback,
-    .on_timeout = bbr_on_timeout,
     .on_path_change = bbr_on_path_change,
     .pacing_rate = bbr_pacing_rate,
     .cwnd = bbr_cwnd,

@@ -50,11 +50,6 @@ static void cubic_set_limits(void *state, const struct lh_cc_limits *limits, lh_
     self->limits = *limits;
 }
 
-static void cubic_on_sent(void *state, uint64_t bytes, uint64_t inflight, lh_ns now)
-{
-    (void)state, (void)bytes, (void)inflight, (void)now;
-}
-
 static void hystart(struct cubic_state *self, const struct lh_cc_feedback *feedback)
 {
     if (feedback->round_ended) {
@@ -134,7 +129,6 @@ const struct lh_cc_type lh_cc_cubic = {
     .size = sizeof(struct cubic_state),
     .init = cubic_init,
     .set_limits = cubic_set_limits,
-    .on_sent = cubic_on_sent,
     .on_feedback = cubic_on_feedback,
     .on_timeout = cubic_on_timeout,
     .on_path_change = cubic_on_path_change,

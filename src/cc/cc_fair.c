@@ -57,15 +57,15 @@
 #define LOSSES_SLACK   2u
 
 struct company_policy {
-    const struct lh_lt_params *alone;
-    uint32_t weight; // of lh_cubic_init
-    uint32_t share;  // of the link that the probes steer to, per thousand
-    uint32_t nudge;  // by so much at most, per thousand
+    uint32_t loss_cap_ppm; // of lh_lt_init
+    uint32_t weight;       // of lh_cubic_init
+    uint32_t share;        // of the link that the probes steer to, per thousand
+    uint32_t nudge;        // by so much at most, per thousand
 };
 
 // The weight makes up for what pacing and probes cost beside a flow that does neither.
-static const struct company_policy fair_policy = {&lh_lt_params_fair, 1200, 500, 150};
-static const struct company_policy high_policy = {&lh_lt_params_high, 2000, 640, 250};
+static const struct company_policy fair_policy = {LH_LT_LOSS_FAIR, 1200, 500, 150};
+static const struct company_policy high_policy = {LH_LT_LOSS_HIGH, 2000, 640, 250};
 
 struct fair_state {
     const struct company_policy *policy;
@@ -331,7 +331,7 @@ static void init(struct fair_state *fair,
 {
     *fair = (struct fair_state){
         .policy = policy, .rtt = rtt_hint, .interval_at = now, .bucket_at = now};
-    lh_lt_init(&fair->lt, policy->alone, packet_size, limits, rtt_hint, now);
+    lh_lt_init(&fair->lt, policy->loss_cap_ppm, packet_size, limits, rtt_hint, now);
     refresh(fair);
 }
 
@@ -359,16 +359,6 @@ static void set_limits(void *state, const struct lh_cc_limits *limits, lh_ns now
     struct fair_state *fair = state;
     lh_lt_set_limits(&fair->lt, limits, now);
     refresh(fair);
-}
-
-static void on_sent(void *state, uint64_t bytes, uint64_t inflight, lh_ns now)
-{
-    (void)state, (void)bytes, (void)inflight, (void)now;
-}
-
-static void on_timeout(void *state, lh_ns now)
-{
-    (void)state, (void)now; // silence is no congestion
 }
 
 static void on_path_change(void *state, lh_ns now)
@@ -414,9 +404,7 @@ const struct lh_cc_type lh_cc_fair = {
     .size = sizeof(struct fair_state),
     .init = fair_init,
     .set_limits = set_limits,
-    .on_sent = on_sent,
     .on_feedback = on_feedback,
-    .on_timeout = on_timeout,
     .on_path_change = on_path_change,
     .pacing_rate = pacing_rate,
     .cwnd = cwnd,
@@ -430,9 +418,7 @@ const struct lh_cc_type lh_cc_high = {
     .size = sizeof(struct fair_state),
     .init = high_init,
     .set_limits = set_limits,
-    .on_sent = on_sent,
     .on_feedback = on_feedback,
-    .on_timeout = on_timeout,
     .on_path_change = on_path_change,
     .pacing_rate = pacing_rate,
     .cwnd = cwnd,

@@ -63,11 +63,6 @@ static void fixed_set_limits(void *state, const struct lh_cc_limits *limits, lh_
     fixed_restart(fixed, now);
 }
 
-static void fixed_on_sent(void *state, uint64_t bytes, uint64_t inflight, lh_ns now)
-{
-    (void)state, (void)bytes, (void)inflight, (void)now;
-}
-
 static void fixed_on_feedback(void *state, const struct lh_cc_feedback *feedback)
 {
     struct fixed_state *fixed = state;
@@ -86,11 +81,6 @@ static void fixed_on_feedback(void *state, const struct lh_cc_feedback *feedback
     fixed->interval_start = feedback->now;
     fixed->delivered_then = feedback->delivered;
     fixed->was_limited = false;
-}
-
-static void fixed_on_timeout(void *state, lh_ns now)
-{
-    (void)state, (void)now;
 }
 
 static void fixed_on_path_change(void *state, lh_ns now)
@@ -124,9 +114,7 @@ const struct lh_cc_type lh_cc_fixed = {
     .size = sizeof(struct fixed_state),
     .init = fixed_init,
     .set_limits = fixed_set_limits,
-    .on_sent = fixed_on_sent,
     .on_feedback = fixed_on_feedback,
-    .on_timeout = fixed_on_timeout,
     .on_path_change = fixed_on_path_change,
     .pacing_rate = fixed_pacing_rate,
     .cwnd = fixed_cwnd,

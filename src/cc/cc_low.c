@@ -201,7 +201,7 @@ static void init(
     struct low_state *low = state;
     *low = (struct low_state){
         .rtt = rtt_hint, .is_starting = true, .queue_round = LH_NEVER, .slow_next = LH_NEVER};
-    lh_lt_init(&low->lt, &lh_lt_params_low, packet_size, limits, rtt_hint, now);
+    lh_lt_init(&low->lt, LH_LT_LOSS_LOW, packet_size, limits, rtt_hint, now);
     set_window(low, (uint64_t)PACKETS_FIRST * packet_size);
     low->gain = usual_gain(low);
     refresh(low);
@@ -222,16 +222,6 @@ static void set_limits(void *state, const struct lh_cc_limits *limits, lh_ns now
     struct low_state *low = state;
     lh_lt_set_limits(&low->lt, limits, now);
     refresh(low);
-}
-
-static void on_sent(void *state, uint64_t bytes, uint64_t inflight, lh_ns now)
-{
-    (void)state, (void)bytes, (void)inflight, (void)now;
-}
-
-static void on_timeout(void *state, lh_ns now)
-{
-    (void)state, (void)now; // silence is no congestion
 }
 
 static void on_path_change(void *state, lh_ns now)
@@ -273,9 +263,7 @@ const struct lh_cc_type lh_cc_low = {
     .size = sizeof(struct low_state),
     .init = init,
     .set_limits = set_limits,
-    .on_sent = on_sent,
     .on_feedback = on_feedback,
-    .on_timeout = on_timeout,
     .on_path_change = on_path_change,
     .pacing_rate = pacing_rate,
     .cwnd = cwnd,

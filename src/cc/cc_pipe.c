@@ -29,17 +29,12 @@ static void pipe_set_limits(void *state, const struct lh_cc_limits *limits, lh_n
     pipe->limits = *limits;
 }
 
-static void pipe_on_sent(void *state, uint64_t bytes, uint64_t inflight, lh_ns now)
-{
-    (void)state, (void)bytes, (void)inflight, (void)now;
-}
-
 static void pipe_on_feedback(void *state, const struct lh_cc_feedback *feedback)
 {
     (void)state, (void)feedback;
 }
 
-static void pipe_on_time(void *state, lh_ns now)
+static void pipe_on_path_change(void *state, lh_ns now)
 {
     (void)state, (void)now;
 }
@@ -68,10 +63,8 @@ const struct lh_cc_type lh_cc_pipe = {
     .size = sizeof(struct pipe_state),
     .init = pipe_init,
     .set_limits = pipe_set_limits,
-    .on_sent = pipe_on_sent,
     .on_feedback = pipe_on_feedback,
-    .on_timeout = pipe_on_time,
-    .on_path_change = pipe_on_time,
+    .on_path_change = pipe_on_path_change,
     .pacing_rate = pipe_pacing_rate,
     .cwnd = pipe_cwnd,
     .phase = pipe_phase,

@@ -66,6 +66,7 @@
 #define INTERVAL_REPORTS  4u
 #define INTERVAL_ROUNDS   8u // a slow path need not wait longer for its packets
 #define SETTLING_ROUNDS   2u
+#define CRUISE_MIN        (2 * LH_SECOND)
 #define CRUISE_SPREAD     LH_SECOND
 #define CRUISE_RTTS       6u
 #define FIRST_CRUISE_RTTS 4u
@@ -73,7 +74,8 @@
 #define DRAIN_ROUNDS_MAX  10u
 #define PROBE_RTT_AFTER   (10 * LH_SECOND)
 #define PROBE_RTT_TIME    (200 * LH_MS)
-#define UP_ROUNDS         3u // until growth shows: a round trip, one for the mean, one to act
+#define QUEUE_UP_SHARE    125u // of rtt_min, per thousand: so much more queue ends `up`
+#define UP_ROUNDS         3u   // until growth shows: a round trip, one for the mean, one to act
 #define CASCADE_INTERVALS 3u
 #define POLICED_UPS       2u
 #define POLICED_TIME      (20 * LH_SECOND)
@@ -94,7 +96,7 @@ static void enter(struct lh_lt *lt, enum lh_lt_phase phase, lh_ns now)
 static void enter_cruise(struct lh_lt *lt, lh_ns now)
 {
     lt->spread = lt->spread * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
-    lt->cruise_time = lt->params->cruise_min + (lt->spread >> 33) % CRUISE_SPREAD;
+    lt->cruise_time = CRUISE_MIN + (lt->spread >> 33) % CRUISE_SPREAD;
     lt->cruise_time = LH_MAX(lt->cruise_time, CRUISE_RTTS * lh_lt_rtt(lt));
     if (lt->is_first_cruise) // startup may have been misled: look again soon
         lt->cruise_time = LH_MAX(FIRST_CRUISE_RTTS * lh_lt_rtt(lt), FIRST_CRUISE);
@@ -136,7 +138,7 @@ static void enter_up(struct lh_lt *lt, lh_ns now)
 }
 
 void lh_lt_init(struct lh_lt *lt,
-                const struct lh_lt_params *params,
+                uint32_t loss_cap_ppm,
                 uint32_t packet_size,
                 const struct lh_cc_limits *limits,
                 lh_ns rtt_hint,
@@ -144,7 +146,6 @@ void lh_lt_init(struct lh_lt *lt,
 {
     LH_ASSERT(packet_size > 0);
     *lt = (struct lh_lt){
-        .params = params,
         .limits = *limits,
         .packet_size = packet_size,
         .bw_short = UINT64_MAX,
@@ -155,7 +156,7 @@ void lh_lt_init(struct lh_lt *lt,
         .spread = now,
         .interval.queue_min = LH_NEVER,
     };
-    lh_loss_baseline_init(&lt->loss, params->loss_cap_ppm);
+    lh_loss_baseline_init(&lt->loss, loss_cap_ppm);
     lt->initial_rate = lh_muldiv((uint64_t)LT_INITIAL_PACKETS * packet_size, LH_SECOND,
                                  lh_ns_max(lh_lt_rtt(lt), INITIAL_TIME));
     lt->initial_rate = LH_MAX(lt->initial_rate, limits->rate_target >> TARGET_DOUBLINGS);
@@ -176,15 +177,7 @@ void lh_lt_set_limits(struct lh_lt *lt, const struct lh_cc_limits *limits, lh_ns
 void lh_lt_on_path_change(struct lh_lt *lt, lh_ns now)
 {
     struct lh_cc_limits limits = lt->limits;
-    lh_lt_init(lt, lt->params, lt->packet_size, &limits, 0, now);
-}
-
-void lh_lt_set_params(struct lh_lt *lt, const struct lh_lt_params *params)
-{
-    lt->params = params;
-    lt->loss.cap = params->loss_cap_ppm;
-    lt->loss.ppm = LH_MIN(lt->loss.ppm, params->loss_cap_ppm);
-    lt_refresh(lt);
+    lh_lt_init(lt, lt->loss.cap, lt->packet_size, &limits, 0, now);
 }
 
 void lh_lt_go_on(struct lh_lt *lt, uint64_t rate, lh_ns now)
@@ -270,7 +263,7 @@ static void note_policer(struct lh_lt *lt, const struct lh_lt_interval *seen, lh
     if (++lt->policed_ups < POLICED_UPS)
         return;
     if (!lt->is_policed)
-        lh_loss_baseline_init(&lt->loss, lt->params->loss_cap_ppm);
+        lh_loss_baseline_init(&lt->loss, lt->loss.cap);
     uint64_t mean = seen->rates > 0 ? seen->rate_sum / seen->rates : lt->bw[1];
     lt->bw[0] = 0; // a full bucket lets more through
     lt->bw[1] = LH_MIN(lt->bw[1], LH_MIN(mean, lt->cruise_rate));
@@ -390,9 +383,8 @@ static uint32_t end_interval(struct lh_lt *lt, const struct lh_cc_feedback *feed
 // A queue stands that we made in `up`.
 static bool has_grown_queue(const struct lh_lt *lt)
 {
-    lh_ns share = lh_muldiv(lh_lt_rtt(lt), lt->params->queue_up_share, LH_LT_PERMILLE);
-    lh_ns least = lh_ns_max(lt->params->queue_up_min, 2 * lh_lt_queue_low(lt));
-    return lh_lt_queue_standing(lt) > lt->queue_base + lh_ns_max(least, share);
+    lh_ns share = lh_muldiv(lh_lt_rtt(lt), QUEUE_UP_SHARE, LH_LT_PERMILLE);
+    return lh_lt_queue_standing(lt) > lt->queue_base + lh_ns_max(share, 2 * lh_lt_queue_low(lt));
 }
 
 // Phases that end by time, by what is in flight or by the queue do so with any feedback.

@@ -3,9 +3,9 @@
 // LT, the loss-discounted, model-based core of the controllers: what it does stands in lt.c.
 //
 // A controller embeds `struct lh_lt`, hands every event on, and answers with what the core answers.
-// Policies differ in their parameters (cc_lt.c), and in what they do with the core's notes: a
-// controller may leave the core running as a model alone, answer with a rate and window of its own,
-// and later let the core go on from a given rate (lh_lt_go_on).
+// Policies differ in what they do with the core's notes: a controller may leave the core running as
+// a model alone, answer with a rate and window of its own, and later let the core go on from a
+// given rate (lh_lt_go_on).
 #ifndef LH_CC_LT_H
 #define LH_CC_LT_H
 
@@ -19,23 +19,10 @@
 #define LH_LT_EXCESS_RUN    3 // intervals on end that tell lasting losses from a burst
 #define LH_LT_PERMILLE      1000u
 
-// What makes one policy differ from another; shares are per thousand unless said.
-struct lh_lt_params {
-    uint32_t loss_cap_ppm; // no more loss than this is taken for the path's own
-    uint32_t margin;       // of the rate that the model says: below 1000, so that queues drain
-    uint32_t gain_up;      // of pacing while asking for more
-    // Congestion: a queue that never fell below max(queue_cap_min, queue_cap_share * rtt_min).
-    lh_ns queue_cap_min;
-    uint32_t queue_cap_share;
-    // `up` ends at a queue of max(queue_up_min, queue_up_share * rtt_min) above what was there.
-    lh_ns queue_up_min;
-    uint32_t queue_up_share;
-    lh_ns cruise_min; // between two probes, and at least six round trips
-};
-
-extern const struct lh_lt_params lh_lt_params_high;
-extern const struct lh_lt_params lh_lt_params_fair; // while alone on the path
-extern const struct lh_lt_params lh_lt_params_low;  // its losses alone
+// No more loss than this is taken for the path's own, ppm: the one number in which policies differ.
+#define LH_LT_LOSS_HIGH 150000u
+#define LH_LT_LOSS_FAIR 100000u // while alone on the path
+#define LH_LT_LOSS_LOW  50000u
 
 enum lh_lt_phase {
     LH_LT_STARTUP,
@@ -87,7 +74,6 @@ struct lh_lt_startup {
 
 // The state. Others may read all of it, and write nothing.
 struct lh_lt {
-    const struct lh_lt_params *params;
     struct lh_cc_limits limits;
     uint32_t packet_size;
     enum lh_lt_phase phase, phase_before;
@@ -129,9 +115,9 @@ struct lh_lt {
     bool is_loss_frozen; // nothing is learned about the path's own loss
 };
 
-// As the functions of struct lh_cc_type; `params` must stay.
+// As the functions of struct lh_cc_type. `loss_cap_ppm`: LH_LT_LOSS_...
 void lh_lt_init(struct lh_lt *lt,
-                const struct lh_lt_params *params,
+                uint32_t loss_cap_ppm,
                 uint32_t packet_size,
                 const struct lh_cc_limits *limits,
                 lh_ns rtt_hint,
@@ -143,8 +129,6 @@ void lh_lt_on_path_change(struct lh_lt *lt, lh_ns now);
 const char *lh_lt_phase_name(const struct lh_lt *lt);
 void lh_lt_view(const struct lh_lt *lt, struct lh_cc_view *out_view);
 
-// Another policy takes over the model as it is.
-void lh_lt_set_params(struct lh_lt *lt, const struct lh_lt_params *params);
 // Cruises from now on at what is needed for `rate` bytes/s to arrive: the model starts from it.
 void lh_lt_go_on(struct lh_lt *lt, uint64_t rate, lh_ns now);
 // Right after lh_lt_init: what another controller knew. Startup begins at what was delivered where

@@ -5,7 +5,12 @@
 #include "base/math.h"
 #include "cc/lt_internal.h"
 
-#define GAIN_UP_POLICED 1050u         // per thousand
+// Shares are per thousand unless said.
+#define MARGIN          990u  // of the rate that the model says: so queues drain
+#define GAIN_UP         1250u // of pacing while asking for more
+#define GAIN_UP_POLICED 1050u
+#define QUEUE_CAP_MIN   (25 * LH_MS)
+#define QUEUE_CAP_SHARE 500u          // of rtt_min
 #define QUEUE_NOISE     (250 * LH_US) // what runs of packets make
 #define RTT_UNKNOWN     (100 * LH_MS)
 
@@ -23,7 +28,7 @@ static uint32_t gain_of(const struct lh_lt *lt)
     if (lt->phase == LH_LT_STARTUP)
         return lt_startup_gain(lt);
     if (lt->phase == LH_LT_UP)
-        return lt->is_policed ? LH_MIN(lt->params->gain_up, GAIN_UP_POLICED) : lt->params->gain_up;
+        return lt->is_policed ? GAIN_UP_POLICED : GAIN_UP;
     return phases[lt->phase].gain;
 }
 
@@ -60,8 +65,8 @@ lh_ns lh_lt_queue_low(const struct lh_lt *lt)
 
 lh_ns lh_lt_queue_cap(const struct lh_lt *lt)
 {
-    lh_ns share = lh_muldiv(lh_lt_rtt(lt), lt->params->queue_cap_share, LH_LT_PERMILLE);
-    return lh_ns_max(lt->params->queue_cap_min, share);
+    lh_ns share = lh_muldiv(lh_lt_rtt(lt), QUEUE_CAP_SHARE, LH_LT_PERMILLE);
+    return lh_ns_max(QUEUE_CAP_MIN, share);
 }
 
 lh_ns lh_lt_queue_standing(const struct lh_lt *lt)
@@ -104,7 +109,7 @@ bool lt_has_reached_target(const struct lh_lt *lt)
 static uint64_t compute_pacing_rate(const struct lh_lt *lt)
 {
     uint64_t full = lh_lt_with_loss(lt, lh_lt_bw(lt));
-    uint64_t gain = (uint64_t)gain_of(lt) * lt->params->margin;
+    uint64_t gain = (uint64_t)gain_of(lt) * MARGIN;
     uint64_t rate = lh_muldiv(full, gain, (uint64_t)LH_LT_PERMILLE * LH_LT_PERMILLE);
     // Where the path carries the target there is no queue to stay away from.
     if (gain_of(lt) >= LH_LT_PERMILLE && full >= target_of(lt) / 100 * 97 &&

@@ -191,7 +191,6 @@ void lh_lane_on_sent(struct lh_lane *lane, uint32_t ip_bytes, bool tracked, lh_n
     lane->last_sent_at = now;
     if (!tracked)
         return;
-    lane->config.cc->on_sent(lane->cc_state, ip_bytes, lane->sent.inflight, now);
     lh_pacer_consume(&lane->pacer, ip_bytes);
     if (lane->free_packets > 0)
         lane->free_packets--;
@@ -363,7 +362,8 @@ static lh_err on_pto(struct lh_lane *lane, const struct lh_loss_sink *sink, lh_n
     lh_ecn_on_timeout(&lane->ecn);
     lh_err err = give_up(lane, LH_PTO_PACKETS, sink);
     lane->free_packets = LH_PTO_PACKETS;
-    lane->config.cc->on_timeout(lane->cc_state, now);
+    if (lane->config.cc->on_timeout != NULL)
+        lane->config.cc->on_timeout(lane->cc_state, now);
     arm_pto(lane, now);
     if (lane->pto_at == LH_NEVER)
         lane->pto_at = now + (lh_rtt_pto(&lane->rtt) << LH_PTO_BACKOFF_MAX);

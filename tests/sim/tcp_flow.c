@@ -90,7 +90,6 @@ bool tcp_flow_send(struct tcp_flow *flow, struct tcp_packet *out_packet, lh_ns n
     flow->inflight++;
     flow->sent++;
     flow->prr_out++;
-    flow->cc->on_sent(flow->cc_state, TCP_PACKET_IP, flow->inflight * TCP_PACKET_IP, now);
     if (flow->timeout_at == LH_NEVER)
         arm_timeout(flow, now);
     return true;
@@ -234,7 +233,8 @@ static void on_timeout(struct tcp_flow *flow, lh_ns now)
     flow->inflight = 0;
     flow->is_recovering = false;
     flow->backoff = LH_MIN(flow->backoff + 1, BACKOFF_MAX);
-    flow->cc->on_timeout(flow->cc_state, now);
+    if (flow->cc->on_timeout != NULL)
+        flow->cc->on_timeout(flow->cc_state, now);
     flow->timeout_at = LH_NEVER;
     flow->pace_at = now;
 }

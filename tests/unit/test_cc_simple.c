@@ -85,7 +85,6 @@ static void pipe_keeps_a_constant_window_and_only_a_target_paces_it(void **state
     uint64_t window = lh_cc_pipe.cwnd(room);
     assert_true(window >= (uint64_t)2 << 20);
     lh_cc_pipe.on_feedback(room, &feedback);
-    lh_cc_pipe.on_timeout(room, LH_SECOND);
     check_uint(lh_cc_pipe.cwnd(room), window);
     check_uint(lh_cc_pipe.pacing_rate(room), LH_CC_RATE_MAX);
     limits.rate_target = MBIT;
