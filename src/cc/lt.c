@@ -318,6 +318,8 @@ static void note_rate(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
     bool is_limited = feedback->rate_is_app_limited || feedback->window_limited;
     if (is_limited)
         lt->interval.is_limited = true;
+    if (feedback->is_late)
+        lt->interval.is_late = true;
     if (is_limited && rate <= lh_lt_bw(lt))
         return;
     lt->interval.rate_sum += rate;

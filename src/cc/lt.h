@@ -52,7 +52,8 @@ struct lh_lt_interval {
     uint64_t rates, rate_max;
     lh_ns queue_min, queue_top; // lowest report; longest standing queue
     uint32_t rounds, reports;
-    bool is_limited; // by us, not by the path
+    bool is_limited; // by us, not by the path,
+    bool is_late;    // because we did not get to sending in time
 };
 
 // One feedback's newest arrival, as in struct lh_cc_feedback.

@@ -99,7 +99,7 @@ bool lt_startup_round(struct lh_lt *lt, const struct lh_lt_interval *seen)
     uint64_t rate = LH_MAX(startup->rate, lt->bw[1]);
     if (seen->packets >= TRAIN_LEAST / 2 && startup->slow_reports == 0)
         lh_loss_baseline_add(&lt->loss, seen->packets, seen->lost); // there is room: its own
-    if (seen->is_limited || rate == 0)
+    if ((seen->is_limited && !seen->is_late) || rate == 0)
         return false;
     if (rate >= startup->grown / 4 * 5) {
         startup->grown = rate;

@@ -52,7 +52,11 @@ static void refill(struct lh_pacer *pacer, lh_ns now)
     uint64_t add = lh_muldiv(pacer->rate, elapsed, LH_SECOND);
     if (add == 0)
         return;
-    if (add >= (uint64_t)INT64_MAX / 4 || pacer->credit + (int64_t)add >= burst) {
+    add = LH_MIN(add, (uint64_t)INT64_MAX / 4);
+    if (pacer->credit + (int64_t)add >= burst) {
+        int64_t over = pacer->credit + (int64_t)add - LH_MAX(pacer->credit, burst);
+        if (!pacer->is_held)
+            pacer->missed += (uint64_t)over;
         pacer->credit = LH_MAX(pacer->credit, burst);
         pacer->updated = now;
         return;

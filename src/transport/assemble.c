@@ -384,6 +384,7 @@ static void note_limits(struct lh_transport *transport, struct lh_lane *lane, lh
         return;
     }
     bool idle = !lh_engine_has_data_for(transport, lane);
+    lh_lane_note_late(lane, idle || lane->tail_since != LH_NEVER);
     if (!idle && lh_lane_window(lane) < lh_lane_payload(lane))
         lh_pacer_hold(&lane->pacer, now);
     bool could = lh_lane_window(lane) > 0 && lane->pacer.credit > 0;

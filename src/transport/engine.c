@@ -390,8 +390,10 @@ void lh_transport_set_inflight_max(struct lh_transport *transport, uint8_t id, u
 void lh_transport_set_blocked(struct lh_transport *transport, uint8_t id, bool blocked)
 {
     struct lh_lane *lane = lh_engine_lane(transport, id);
-    if (lane != NULL)
-        lane->is_blocked = blocked;
+    if (lane == NULL)
+        return;
+    lane->is_blocked = blocked;
+    lane->was_blocked |= blocked;
 }
 
 void lh_transport_set_packet_size(struct lh_transport *transport,

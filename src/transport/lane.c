@@ -26,6 +26,12 @@
 #define TAIL_BYTES_MIN       262144
 #define SOCKET_SLACK         LH_MS // what the peer's loop may add to a feedback interval
 #define FEEDBACKS_BY_DEFAULT 8
+// What was missed weighs against a part of what is sent: less of it than that part is no matter.
+// Where more than two quanta (a millisecond of sending) weigh, we are what limits the rate; and no
+// more than four are kept, so that it is over 64 ms of sending after the last was missed.
+#define LATE_SHARE  32u
+#define LATE_QUANTA 2u
+#define LATE_MOST   4u
 
 static lh_err init_parts(struct lh_lane *lane, const struct lh_transport_config *session)
 {
@@ -186,12 +192,26 @@ static void arm_pto(struct lh_lane *lane, lh_ns now)
             now + (lh_rtt_pto(&lane->rtt) << LH_MIN(lane->pto_count, (uint32_t)LH_PTO_BACKOFF_MAX));
 }
 
+void lh_lane_note_late(struct lh_lane *lane, bool is_idle)
+{
+    uint64_t quantum = lh_pacer_quantum(&lane->pacer);
+    uint64_t missed = lane->pacer.missed - lane->missed_seen;
+    lane->missed_seen = lane->pacer.missed;
+    // A socket that takes no more is the path's first bottleneck.
+    if (!is_idle && !lane->was_blocked && lane->is_udp)
+        lane->late = LH_MIN(lane->late + missed, LATE_MOST * quantum);
+    lane->was_blocked = false;
+    if (lane->late > LATE_QUANTA * quantum)
+        lane->late_pn = lane->sent.next;
+}
+
 void lh_lane_on_sent(struct lh_lane *lane, uint32_t ip_bytes, bool tracked, lh_ns now)
 {
     lane->last_sent_at = now;
     if (!tracked)
         return;
     lh_pacer_consume(&lane->pacer, ip_bytes);
+    lane->late = lh_sub_sat(lane->late, ip_bytes / LATE_SHARE);
     if (lane->free_packets > 0)
         lane->free_packets--;
     arm_pto(lane, now);
@@ -227,7 +247,8 @@ static void sample(struct lh_lane *lane,
     };
     uint64_t since = 0;
     out->rate_sample = lh_rate_add(&lane->rate, &point, lh_rtt_min(&lane->rtt), &since);
-    out->rate_is_app_limited = lane->app_limited_pn > since;
+    out->is_late = lane->late_pn > since;
+    out->rate_is_app_limited = out->is_late || lane->app_limited_pn > since;
     lane->stats.delivery_rate = out->rate_sample;
     out->arrived_at = point.clock_us * LH_US;
     out->sent_at = point.sent_at;

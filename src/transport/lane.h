@@ -85,6 +85,11 @@ struct lh_lane {
     uint64_t drops_to_forgive; // losses that the receiver's socket caused
     uint64_t round, round_end, round_resolved, round_lost;
     uint64_t app_limited_pn; // the send queue was empty when this number was next
+    // Sending that the pace allowed and that nobody came to do in time: what the pacer had missed
+    // when it was looked at last, what weighs of it, in bytes, and the number that was next when
+    // that was too much (lh_lane_note_late).
+    uint64_t missed_seen, late, late_pn;
+    bool was_blocked; // by its socket, since the last look
     bool was_window_limited;
 
     struct lh_place_fates fates;
@@ -115,6 +120,10 @@ bool lh_lane_may_repeat(const struct lh_lane *lane);  // tail repetition has bud
 void lh_lane_on_receive(struct lh_lane *lane);
 // The peer has shown that packets of ours arrive.
 void lh_lane_on_echo(struct lh_lane *lane, lh_ns now);
+// After sending. Where the lane could not send as fast as its controller allowed, because its
+// thread did not get to it, its samples of the path's rate are limited by us. `is_idle`: there was
+// nothing to send, so nothing was missed.
+void lh_lane_note_late(struct lh_lane *lane, bool is_idle);
 // The packet `sent.next - 1` went out.
 void lh_lane_on_sent(struct lh_lane *lane, uint32_t ip_bytes, bool tracked, lh_ns now);
 // Applies a FEEDBACK frame. LH_E_PROTO, and what the sink returns.

@@ -13,6 +13,7 @@
 #define STREAM_WRITE_MAX 8192u
 #define LIGHT_CONTENT    4096u
 #define UNLOAD_TRIES     16u
+#define TRACE_INTERVAL   (10 * LH_MS)
 #define RELOADS_SPARE    8u // blocks that may be reloaded beyond send_memory: so it always goes on
 
 void sim_fail(struct sim_failure *failure, const char *format, ...)
@@ -383,6 +384,22 @@ void sim_end_fini(struct sim_end *end)
     memset(end, 0, sizeof *end);
 }
 
+static void write_event(void *user, enum lh_event_kind kind, const void *event, lh_ns now)
+{
+    struct sim_end *end = user;
+    char line[LH_EVENT_LINE];
+    lh_ns since = lh_ns_since(lh_ns_since(now, end->clock_offset), end->start);
+    size_t len = lh_event_render(kind, event, since, end->name, line, sizeof line);
+    (void)fwrite(line, 1, len, end->trace_file);
+}
+
+void sim_end_trace_to(struct sim_end *end, FILE *file)
+{
+    end->trace_file = file;
+    end->trace = (struct lh_trace){write_event, end, TRACE_INTERVAL};
+    lh_transport_set_trace(end->transport, &end->trace);
+}
+
 // --- The application -----------------------------------------------------------------------------
 
 static uint64_t offered(const struct sim_end *end, lh_ns now)
@@ -506,6 +523,16 @@ lh_ns sim_end_next(const struct sim_end *end)
             next = lh_ns_min(next, due);
     }
     return next;
+}
+
+lh_ns sim_end_awake_at(const struct sim_end *end, lh_ns time)
+{
+    lh_ns on = end->plan->starved.on, period = end->plan->starved.period;
+    lh_ns until = end->start + end->plan->starved.until;
+    if (period == 0 || time < end->start || time >= until)
+        return time;
+    lh_ns phase = (time - end->start) % period;
+    return phase < on ? time : lh_ns_min(time - phase + period, until);
 }
 
 bool sim_end_is_done(const struct sim_end *end)

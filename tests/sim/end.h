@@ -27,6 +27,9 @@ struct sim_plan {
     struct {
         lh_ns from, until; // since the start: takes in nothing; from == until: never
     } stall;
+    struct {
+        lh_ns on, period, until; // until then its thread runs for the first `on` of each period
+    } starved;
     uint64_t offer_rate;  // bytes/s at which it has blocks to send; 0 = all at once
     bool takes_early;     // blocks run by run while memory is short, as a file's receiver does
     uint64_t send_memory; // bytes of blocks under way that it holds; 0 = all
@@ -73,7 +76,8 @@ struct sim_end {
     uint64_t seed;
     bool is_traced;
     FILE *trace_file; // NULL: none
-    lh_ns now;        // the world's, of the current step
+    struct lh_trace trace;
+    lh_ns now; // the world's, of the current step
 
     struct sim_sending *sending; // plan->blocks entries
     struct lh_link loaded;       // longest there first
@@ -115,10 +119,14 @@ struct sim_end_config {
 
 void sim_end_init(struct sim_end *end, const struct sim_end_config *config, lh_ns now);
 void sim_end_fini(struct sim_end *end);
+// Writes its events from now on, as JSON lines, to a file of the caller's.
+void sim_end_trace_to(struct sim_end *end, FILE *file);
 // Hands over blocks and stream bytes, and releases what is due.
 void sim_end_pump(struct sim_end *end, lh_ns now);
 // When sim_end_pump has something to do by itself; LH_NEVER.
 lh_ns sim_end_next(const struct sim_end *end);
+// When it gets to what it has to do at `time`: later while it is starved of the processor.
+lh_ns sim_end_awake_at(const struct sim_end *end, lh_ns time);
 // All that was to be sent is acknowledged, all that was to come is here and released.
 bool sim_end_is_done(const struct sim_end *end);
 uint32_t sim_block_len(const struct sim_plan *plan, uint64_t seed, uint32_t block);

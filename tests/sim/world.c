@@ -40,8 +40,6 @@
 #define SPARE_BLOCKS   9u       // a sender may have beyond its memory (end.c)
 #define SERVER_OFFSET  (3600 * LH_SECOND)
 
-#define SIM_TRACE_INTERVAL (10 * LH_MS)
-
 struct world {
     const struct sim_scenario *scenario;
     const struct sim_options *options;
@@ -66,7 +64,6 @@ struct world {
     struct sim_totals totals; // when measuring began
     struct sim_failure failure;
     FILE *trace_file;
-    struct lh_trace traces[2];
     uint8_t buffer[BATCH_ROOM];
 };
 
@@ -364,13 +361,13 @@ static lh_ns next_time(struct world *world)
 {
     lh_ns next = script_next(world);
     for (unsigned i = 0; i < 2; i++) {
-        next = lh_ns_min(next, on_grid(sim_link_next(&world->links[i])));
+        lh_ns own = lh_ns_min(wake_time(world, i), sim_end_next(&world->ends[i]));
+        own = lh_ns_min(own, on_grid(sim_link_next(&world->links[1 - i])));
         if (!world->has_broken)
-            next = lh_ns_min(next, on_grid(sim_link_next(&world->pipes[i].queue)));
-        next = lh_ns_min(next, wake_time(world, i));
-        next = lh_ns_min(next, sim_end_next(&world->ends[i]));
+            own = lh_ns_min(own, on_grid(sim_link_next(&world->pipes[1 - i].queue)));
         if (world->is_pipe_full[i])
-            next = lh_ns_min(next, sim_pipe_writable(&world->pipes[i], world->now));
+            own = lh_ns_min(own, sim_pipe_writable(&world->pipes[i], world->now));
+        next = lh_ns_min(next, sim_end_awake_at(&world->ends[i], own));
     }
     return next;
 }
@@ -378,6 +375,8 @@ static lh_ns next_time(struct world *world)
 static void step_end(struct world *world, unsigned i)
 {
     struct sim_end *end = &world->ends[i];
+    if (sim_end_awake_at(end, world->now) > world->now)
+        return;
     bool got = receive(world, i, true, &world->links[1 - i]);
     if (!world->has_broken)
         got |= receive(world, i, false, &world->pipes[1 - i].queue);
@@ -736,15 +735,6 @@ static void measure(struct world *world, struct sim_result *result)
 
 // --- Events to a file ----------------------------------------------------------------------------
 
-static void write_event(void *user, enum lh_event_kind kind, const void *event, lh_ns now)
-{
-    struct sim_end *end = user;
-    char line[LH_EVENT_LINE];
-    lh_ns since = lh_ns_since(lh_ns_since(now, end->clock_offset), START_TIME);
-    size_t len = lh_event_render(kind, event, since, end->name, line, sizeof line);
-    (void)fwrite(line, 1, len, end->trace_file);
-}
-
 static void open_trace(struct world *world)
 {
     const char *path = world->options->trace_file;
@@ -755,12 +745,8 @@ static void open_trace(struct world *world)
         sim_fail(&world->failure, "cannot write %s", path);
         return;
     }
-    for (unsigned i = 0; i < 2; i++) {
-        struct sim_end *end = &world->ends[i];
-        end->trace_file = world->trace_file;
-        world->traces[i] = (struct lh_trace){write_event, end, SIM_TRACE_INTERVAL};
-        lh_transport_set_trace(end->transport, &world->traces[i]);
-    }
+    for (unsigned i = 0; i < 2; i++)
+        sim_end_trace_to(&world->ends[i], world->trace_file);
 }
 
 static void close_trace(struct world *world)

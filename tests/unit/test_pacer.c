@@ -166,6 +166,27 @@ static void what_a_full_window_held_back_is_not_made_up_for(void **state)
     }
 }
 
+static void what_a_late_caller_missed_is_counted_and_what_a_window_held_back_is_not(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < RATES; i++) {
+        struct lh_pacer pacer;
+        lh_pacer_init(&pacer, PACKET, 0);
+        lh_pacer_set_rate(&pacer, rates[i], 0);
+        lh_pacer_consume(&pacer, PACKET);
+        uint64_t burst = burst_of(&pacer);
+        lh_ns full = lh_muldiv(burst, LH_SECOND, rates[i]);
+        (void)lh_pacer_available(&pacer, full);
+        check_uint(pacer.missed, 0);
+        (void)lh_pacer_available(&pacer, full + 100 * LH_SECOND);
+        assert_in_range(pacer.missed, 100 * rates[i] - PACKET, 100 * rates[i] + PACKET);
+        uint64_t missed = pacer.missed;
+        lh_pacer_hold(&pacer, full + 100 * LH_SECOND);
+        (void)lh_pacer_available(&pacer, full + 200 * LH_SECOND);
+        check_uint(pacer.missed, missed);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -178,6 +199,7 @@ int main(void)
         cmocka_unit_test(a_lower_rate_takes_saved_credit_away),
         cmocka_unit_test(a_batch_that_overshot_is_paid_back),
         cmocka_unit_test(what_a_full_window_held_back_is_not_made_up_for),
+        cmocka_unit_test(what_a_late_caller_missed_is_counted_and_what_a_window_held_back_is_not),
     };
     return cmocka_run_group_tests_name("pacer", tests, NULL, NULL);
 }
