@@ -61,6 +61,7 @@ struct lh_cc_view {
     uint64_t bandwidth;     // bytes/s that the path delivers
     uint32_t loss_base_ppm; // the path's own loss
     uint64_t congestions;   // times it found congestion
+    bool is_braked;         // it sends less than the target, which the path does not carry
 };
 
 // What is known of a path when a controller takes over from another. 0: nothing.

@@ -70,6 +70,8 @@ static void add_figures(json_t *object, const struct lhcp_status *status)
         {"rate_bits_per_second", status->rate},
         {"rtt_us", status->rtt / LH_US},
         {"ce_packets", status->ce_packets},
+        {"braked_to_bits_per_second", status->braked_to},
+        {"brakes", status->brakes},
         {"retries", status->retries},
         {"ssh_logins", status->ssh_logins},
     };

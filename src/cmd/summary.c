@@ -92,6 +92,11 @@ void lh_summary_print(const struct lhcp_result *result, unsigned verbose, FILE *
     (void)fputc('\n', out);
     print_way(result, out);
     print_bottleneck(result, out);
+    if (status->brakes > 0)
+        (void)fprintf(out,
+                      "  The way did not carry the target rate: policy fixed slowed down %u "
+                      "time%s.\n",
+                      status->brakes, plural(status->brakes));
     if (status->files_failed > 0)
         (void)fprintf(out, "  failed: %" PRIu64 " file%s (named above)\n", status->files_failed,
                       plural(status->files_failed));

@@ -332,23 +332,43 @@ static void udp_heard_fields(struct codec *codec, struct lh_message *message)
     field_u64(codec, &message->as.udp_heard);
 }
 
-static void pace_fields(struct codec *codec, struct lh_message *message)
+static void fields_of_pace(struct codec *codec, struct lh_msg_pace *pace)
 {
-    struct lh_msg_pace *pace = &message->as.pace;
     field_u8(codec, &pace->policy);
     field_u64(codec, &pace->rate_target);
     field_u64(codec, &pace->rate_min);
 }
 
-static lh_err pace_check(const struct lh_message *message)
+static lh_err check_of_pace(const struct lh_msg_pace *pace)
 {
-    const struct lh_msg_pace *pace = &message->as.pace;
     bool is_wrong = pace->policy >= LH_PACE_N_ ||
                     (pace->policy == LH_PACE_FIXED && pace->rate_target == 0) ||
                     (pace->rate_target != 0 && pace->rate_min > pace->rate_target);
     if (LH_GUARD(JOB_PACE, is_wrong))
         return LH_E_PROTO;
     return LH_OK;
+}
+
+static void pace_fields(struct codec *codec, struct lh_message *message)
+{
+    fields_of_pace(codec, &message->as.pace);
+}
+
+static lh_err pace_check(const struct lh_message *message)
+{
+    return check_of_pace(&message->as.pace);
+}
+
+static void paced_fields(struct codec *codec, struct lh_message *message)
+{
+    fields_of_pace(codec, &message->as.paced.pace);
+    field_u64(codec, &message->as.paced.braked_to);
+    field_u8(codec, &message->as.paced.is_detoured);
+}
+
+static lh_err paced_check(const struct lh_message *message)
+{
+    return message->as.paced.is_detoured > 1 ? LH_E_PROTO : check_of_pace(&message->as.paced.pace);
 }
 
 static void trace_fields(struct codec *codec, struct lh_message *message)
@@ -430,6 +450,7 @@ static const struct {
     [LH_MESSAGE_TRACE] = {trace_fields, NULL, 0},
     [LH_MESSAGE_TRACED] = {traced_fields, traced_check, 0},
     [LH_MESSAGE_HELD] = {held_fields, NULL, 0},
+    [LH_MESSAGE_PACED] = {paced_fields, paced_check, 0},
 };
 
 static bool is_known(uint8_t type)

@@ -22,7 +22,7 @@
 //
 // About the session and not the job, at any time, all optional: UDP_HEARD, PACE (how fast to send
 // to me from now on), TRACE (client: tell me your events), TRACED (server: one of them), HELD
-// (either: what held the data back here).
+// (either: what held the data back here), PACED (sender: how fast it may send now).
 #ifndef LH_JOB_MESSAGE_H
 #define LH_JOB_MESSAGE_H
 
@@ -59,6 +59,7 @@ enum lh_message_type {
     LH_MESSAGE_TRACE,
     LH_MESSAGE_TRACED,
     LH_MESSAGE_HELD,
+    LH_MESSAGE_PACED,
     LH_MESSAGE_N_
 };
 
@@ -260,6 +261,7 @@ struct lh_message {
         struct lh_msg_trace trace;
         struct lh_msg_traced traced;
         struct lh_msg_held held;
+        struct lh_msg_paced paced;
         struct lh_msg_job_end job_end;
     } as;
 };

@@ -23,6 +23,13 @@ struct lh_msg_pace {
     uint64_t rate_min;    // likewise; at most rate_target where that is given
 };
 
+// What a sender says of itself when it changes, so that the other end can show it.
+struct lh_msg_paced {
+    struct lh_msg_pace pace; // in force
+    uint64_t braked_to;      // bytes/s that the policy fixed fell back to; 0 = it did not
+    uint8_t is_detoured;     // 1: blocks go over SSH as well, because UDP is crippled
+};
+
 struct lh_msg_trace {
     uint32_t interval_us; // samples at least so far apart; the server may make it longer
 };

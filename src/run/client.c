@@ -65,8 +65,9 @@ struct client {
     lh_ns progress_at;               // when bytes last arrived, for --retry-timeout
     uint64_t most_files, most_bytes; // done in any session so far
     bool is_detour_told;
-    bool is_udp_silent;  // and the person knows
-    unsigned udp_losses; // told; after UDP_LOSSES_TOLD of them no more is said
+    uint64_t braked_least; // bits/s that fixed has been seen to fall back to, since it did
+    bool is_udp_silent;    // and the person knows
+    unsigned udp_losses;   // told; after UDP_LOSSES_TOLD of them no more is said
 };
 
 // --- Reporting ---
@@ -134,10 +135,42 @@ static void tell_detour(struct client *client)
     report_notice(client, "UDP is held back on the way here; data goes over SSH as well");
 }
 
+// The policy fixed has found out that the path does not carry its target, or carries it again.
+static void tell_brake(struct client *client)
+{
+    struct lhcp_status *status = &client->result->status;
+    const struct lh_msg_paced *paced = &client->session.live.paced;
+    uint64_t before = status->braked_to;
+    char text[LH_ERRINFO_TEXT], target[24], rate[24];
+
+    status->braked_to = 8 * LH_MIN(paced->braked_to, UINT64_MAX / 8);
+    bool is_new_low = status->braked_to > 0 && status->braked_to < client->braked_least;
+    if (status->braked_to == 0)
+        client->braked_least = UINT64_MAX;
+    else
+        client->braked_least = LH_MIN(client->braked_least, status->braked_to);
+    if (status->braked_to == before)
+        return;
+    status->brakes += before == 0;
+    (void)lh_format_rate(8 * LH_MIN(paced->pace.rate_target, UINT64_MAX / 8), target,
+                         sizeof target);
+    (void)lh_format_rate(status->braked_to, rate, sizeof rate);
+    if (is_new_low)
+        (void)snprintf(text, sizeof text,
+                       "less than half of what is sent arrives: the way does not carry %s; sending "
+                       "at %s (policy fixed)",
+                       target, rate);
+    else
+        (void)snprintf(text, sizeof text, "the way carries more again; sending at %s", target);
+    if (is_new_low || status->braked_to == 0)
+        report_notice(client, text);
+}
+
 static void report_session(struct client *client, lh_ns now)
 {
     tell_udp(client, now);
     tell_detour(client);
+    tell_brake(client);
     lh_meter_read(&client->meter, &client->session, client->options->direction == LHCP_SEND, now,
                   &client->result->status);
     report_status(client, session_phase(&client->result->status), now);

@@ -20,6 +20,7 @@
 #include "transfer/job.h"
 
 #define TELL_HELD       (500 * LH_MS)
+#define TELL_PACED      (200 * LH_MS)
 #define TRACE_HELD      LH_SECOND
 #define REMOTE_INTERVAL (50 * LH_MS) // the other side's samples cross the network: fewer
 #define RATE_SPAN       LH_SECOND
@@ -134,6 +135,41 @@ static void on_pace(struct lh_live *live, const struct lh_msg_pace *asked)
     if (live->session->is_client)
         pace = lh_pace_within(&live->own, asked);
     apply(live, &pace);
+}
+
+// The sender's part: tells the other end what has changed, which shows it there.
+static void tell_paced(struct lh_live *live, lh_ns now)
+{
+    struct lh_transport_stats stats;
+    if (!sends(live) || live->session->is_finished || now < live->looked_at + TELL_PACED)
+        return;
+    live->looked_at = now;
+    lh_transport_stats(live->session->transport, &stats);
+    struct lh_msg_paced paced = {
+        .pace = live->pace,
+        .braked_to = stats.braked_to,
+        .is_detoured = lh_transport_is_detoured(live->session->transport),
+    };
+    const struct lh_msg_paced *told = &live->paced;
+    if (paced.pace.policy == told->pace.policy &&
+        paced.pace.rate_target == told->pace.rate_target &&
+        paced.pace.rate_min == told->pace.rate_min && paced.braked_to == told->braked_to &&
+        paced.is_detoured == told->is_detoured)
+        return;
+    struct lh_message message = {.type = LH_MESSAGE_PACED, .as.paced = paced};
+    if (!lh_job_tell(live->session->job, &message))
+        return; // again next time
+    live->paced = paced;
+    live->has_news = true;
+}
+
+static void on_paced(struct lh_live *live, const struct lh_msg_paced *paced)
+{
+    if (sends(live))
+        return;
+    live->paced = *paced;
+    live->pace = paced->pace;
+    live->session->was_detoured |= paced->is_detoured != 0;
 }
 
 // --- The private socket --------------------------------------------------------------------------
@@ -379,6 +415,7 @@ void lh_live_init(struct lh_live *live,
     *live = (struct lh_live){.session = session,
                              .pace = config->pace,
                              .own = config->pace,
+                             .paced = {.pace = config->pace},
                              .session_id = config->session_id,
                              .trace_file = config->trace_file,
                              .began = now,
@@ -424,6 +461,9 @@ void lh_live_on_news(struct lh_live *live, const struct lh_message *message)
     case LH_MESSAGE_HELD:
         live->peer_held = message->as.held;
         break;
+    case LH_MESSAGE_PACED:
+        on_paced(live, &message->as.paced);
+        break;
     default:
         break;
     }
@@ -436,6 +476,7 @@ lh_ns lh_live_turn(struct lh_live *live, lh_ns now)
         return deadline;
     account(live, now);
     tell_held(live, now);
+    tell_paced(live, now);
     trace_held(live, now);
     if (now >= live->rate_at[1] + RATE_SPAN) {
         live->rate_at[0] = live->rate_at[1];
@@ -454,5 +495,7 @@ lh_ns lh_live_turn(struct lh_live *live, lh_ns now)
     }
     if (live->is_held_counted)
         deadline = lh_ns_min(deadline, live->told_at + TELL_HELD);
+    if (live->is_held_counted && sends(live))
+        deadline = lh_ns_min(deadline, live->looked_at + TELL_PACED);
     return deadline;
 }

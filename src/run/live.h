@@ -51,8 +51,10 @@ struct lh_live {
     bool is_held_counted; // data has begun to flow, and has not ended
     lh_ns told_at;        // HELD
     struct lh_msg_held peer_held;
-    bool has_news;    // something was told that waits for the stream
-    lh_ns rate_at[2]; // two readings of the content that has crossed, for the rate now
+    lh_ns looked_at;           // at what PACED says
+    struct lh_msg_paced paced; // of the sender, whichever end that is: as it was told last
+    bool has_news;             // something was told that waits for the stream
+    lh_ns rate_at[2];          // two readings of the content that has crossed, for the rate now
     uint64_t rate_bytes[2];
     uint64_t blocks_waiting, blocks_seen, block_bytes_seen; // receiver: delivered, not released yet
 };

@@ -56,6 +56,9 @@ struct lhcp_status {
     uint64_t ce_packets; // marked CE by the path, in the direction of the data, in this run
     uint32_t loss_ppm;   // packets lost of packets sent in the last second, in millionths
     bool loss_known;     // false: nothing was sent, or on a lane that loses nothing
+    uint64_t braked_to;  // bits/s: the policy fixed sends so much only, because less than half of
+                         // its target arrives; 0 = it sends at its target, or there is none
+    unsigned brakes;     // times that began, in this run
     unsigned retries;    // sessions after the first
     unsigned ssh_logins; // SSH connections made again while a session went on
 

@@ -344,6 +344,7 @@ static lh_err on_message(void *ctx, const struct lh_message *message)
     case LH_MESSAGE_TRACE:
     case LH_MESSAGE_TRACED:
     case LH_MESSAGE_HELD:
+    case LH_MESSAGE_PACED:
         if (job->host.events->on_news != NULL)
             job->host.events->on_news(job->host.user, message);
         return LH_OK;

@@ -733,9 +733,18 @@ void lh_transport_stats(const struct lh_transport *transport, struct lh_transpor
 {
     const struct lh_block_rx *rx = &transport->block_rx;
     const struct lh_block_tx *tx = &transport->block_tx;
-    uint64_t refused = 0;
-    for (unsigned i = 0; i < LH_LANES_MAX; i++)
-        refused += transport->lanes[i] != NULL ? transport->lanes[i]->reporter.refused : 0;
+    uint64_t refused = 0, braked_to = 0;
+    bool is_braked = false;
+    for (unsigned i = 0; i < LH_LANES_MAX; i++) {
+        const struct lh_lane *lane = transport->lanes[i];
+        if (lane == NULL)
+            continue;
+        refused += lane->reporter.refused;
+        if (lane->is_udp && lane->state == LH_LANE_UP) {
+            is_braked |= lh_lane_view(lane).is_braked;
+            braked_to += lane->config.cc->pacing_rate(lane->cc_state);
+        }
+    }
     *out_stats = (struct lh_transport_stats){
         .block_bytes_acked = tx->acked_bytes,
         .block_bytes_delivered = rx->delivered_bytes,
@@ -744,6 +753,7 @@ void lh_transport_stats(const struct lh_transport *transport, struct lh_transpor
         .receive_memory_peak = rx->held_peak,
         .early_bytes = rx->early_bytes,
         .refused_packets = refused,
+        .braked_to = is_braked ? braked_to : 0,
         .window = rx->window,
         .window_limited = tx->window_limited,
         .app_limited = !lh_block_tx_has_data(tx) && !lh_stream_tx_has_data(&transport->stream_tx),

@@ -429,12 +429,18 @@ lh_err lh_lane_give_up_all(struct lh_lane *lane, const struct lh_loss_sink *sink
     return give_up(lane, UINT64_MAX, sink);
 }
 
-static struct lh_cc_known known_of(const struct lh_lane *lane)
+struct lh_cc_view lh_lane_view(const struct lh_lane *lane)
 {
     struct lh_cc_view view = {0};
-    uint64_t target = lane->config.limits.rate_target;
     if (lane->config.cc->view != NULL)
         lane->config.cc->view(lane->cc_state, &view);
+    return view;
+}
+
+static struct lh_cc_known known_of(const struct lh_lane *lane)
+{
+    struct lh_cc_view view = lh_lane_view(lane);
+    uint64_t target = lane->config.limits.rate_target;
     // What the old target hid is still to be found.
     bool is_capped = target > 0 && view.bandwidth >= target / 10 * 9;
     return (struct lh_cc_known){

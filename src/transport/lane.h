@@ -143,6 +143,7 @@ void lh_lane_set_policy(struct lh_lane *lane,
                         const struct lh_cc_limits *limits,
                         lh_ns now);
 void lh_lane_on_path_change(struct lh_lane *lane, lh_ns now);
+struct lh_cc_view lh_lane_view(const struct lh_lane *lane); // what its controller thinks
 void lh_lane_get_stats(const struct lh_lane *lane, struct lh_lane_stats *out_stats);
 
 #endif

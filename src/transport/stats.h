@@ -57,8 +57,9 @@ struct lh_transport_stats {
     uint64_t early_bytes;     // of blocks taken early
     uint64_t refused_packets; // dropped unacknowledged, because they found no memory
     uint64_t window;          // bytes granted ahead
-    bool window_limited;      // the peer's window holds us back now
-    bool app_limited;         // nothing to send now
+    uint64_t braked_to;  // bytes/s: policy fixed, and the path does not carry its target; else 0
+    bool window_limited; // the peer's window holds us back now
+    bool app_limited;    // nothing to send now
 };
 
 #endif

@@ -108,10 +108,8 @@ static const char *held_by_word(const struct lh_transport *transport)
 static void sample_sent(const struct lh_transport *transport, const struct lh_lane *lane)
 {
     struct lh_lane_stats stats;
-    struct lh_cc_view view = {0};
+    const struct lh_cc_view view = lh_lane_view(lane);
     lh_lane_get_stats(lane, &stats);
-    if (lane->config.cc->view != NULL)
-        lane->config.cc->view(lane->cc_state, &view);
     struct lh_event_sent event = {
         .lane = lane->id,
         .phase = stats.cc_phase,

@@ -69,6 +69,8 @@ def change_and_measure(source, target, side):
             assert [s["id"] for s in other] == [session["id"]], other
             place.lhctl_at(session, "set", rate=40 * MBIT)
             time.sleep(1)
+            targets = {s["side"]: s["rate_target"] for s in place.sessions() if s["id"] == session["id"]}
+            assert targets == {"client": 40 * MBIT, "server": 40 * MBIT}, targets
             measured = rate_of(place, session["id"], 3)
             assert MBIT < measured < 48 * MBIT, "%.1f Mbit/s" % (measured / MBIT)
         finally:

@@ -56,10 +56,33 @@ static void fixed_brakes_where_less_than_half_arrives_and_comes_back(void **stat
     toy_run(&link, 60 * LH_SECOND);
     assert_true(lh_cc_fixed.pacing_rate(link.state) <= 50 * MBIT);
     assert_string_equal(lh_cc_fixed.phase(link.state), "brake");
+    struct lh_cc_view view;
+    lh_cc_fixed.view(link.state, &view);
+    assert_true(view.is_braked);
     link.capacity = 200 * MBIT;
     toy_run(&link, 60 * LH_SECOND);
     check_uint(lh_cc_fixed.pacing_rate(link.state), 100 * MBIT);
     assert_string_equal(lh_cc_fixed.phase(link.state), "fixed");
+    lh_cc_fixed.view(link.state, &view);
+    assert_false(view.is_braked);
+    toy_fini(&link);
+}
+
+// Twice as long each time that a doubled rate was too much: else it would flood the path for half
+// of the time.
+static void fixed_waits_longer_each_time_that_it_came_back_too_soon(void **state)
+{
+    (void)state;
+    struct lh_cc_limits limits = {.rate_target = 100 * MBIT};
+    struct toy_link link = {.capacity = 20 * MBIT, .rtt = 50 * LH_MS, .queue_bytes = 100000};
+    unsigned flooded[2] = {0, 0};
+    toy_init(&link, &lh_cc_fixed, &limits, 1);
+    for (unsigned i = 0; i < 600; i++) {
+        toy_run(&link, LH_SECOND);
+        flooded[i / 300] += lh_cc_fixed.pacing_rate(link.state) > 25 * MBIT;
+    }
+    assert_true(flooded[0] < 120);
+    assert_true(flooded[1] < 40);
     toy_fini(&link);
 }
 
@@ -99,6 +122,7 @@ int main(void)
         cmocka_unit_test(every_state_fits_the_room_for_it),
         cmocka_unit_test(fixed_sends_at_its_rate_whatever_the_path_loses),
         cmocka_unit_test(fixed_brakes_where_less_than_half_arrives_and_comes_back),
+        cmocka_unit_test(fixed_waits_longer_each_time_that_it_came_back_too_soon),
         cmocka_unit_test(fixed_does_not_brake_for_a_slow_disk),
         cmocka_unit_test(pipe_keeps_a_constant_window_and_only_a_target_paces_it),
     };

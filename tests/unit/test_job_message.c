@@ -48,6 +48,7 @@ static const struct lh_message samples[] = {
     {LH_MESSAGE_TRACE, {.trace = {50000}}},
     {LH_MESSAGE_TRACED, {.traced = {1234567, TEXT("\"event\":\"sent\",\"lane\":1")}}},
     {LH_MESSAGE_HELD, {.held = {1, 2, 3, 4, 5, 6, 7}}},
+    {LH_MESSAGE_PACED, {.paced = {{LH_PACE_FIXED, 12500000, 125000}, 6250000, 1}}},
     {LH_MESSAGE_JOB_END, {.job_end = {27, {1, 2, 3, 4, 5, 6, 7, 8}, TEXT("some")}}},
 };
 
@@ -215,6 +216,8 @@ static void numbers_out_of_range_are_refused(void **state)
         {LH_MESSAGE_PACE, {.pace = {LH_PACE_N_, 0, 0}}},
         {LH_MESSAGE_PACE, {.pace = {LH_PACE_FIXED, 0, 0}}},
         {LH_MESSAGE_PACE, {.pace = {LH_PACE_FAIR, 5, 6}}},
+        {LH_MESSAGE_PACED, {.paced = {{LH_PACE_FIXED, 0, 0}, 0, 0}}},
+        {LH_MESSAGE_PACED, {.paced = {{LH_PACE_FAIR, 0, 0}, 0, 2}}},
         {LH_MESSAGE_TRACED, {.traced = {0, TEXT("two\nlines")}}},
         {LH_MESSAGE_TRACED, {.traced = {0, TEXT("\"x\":1},{\"y\":2")}}},
         {LH_MESSAGE_TRACED, {.traced = {0, TEXT("\x1b[2J")}}},

@@ -212,11 +212,13 @@ static void summary_says_what_was_done_and_what_was_not(void **state)
     result.status.bytes_udp = 1200000000;
     result.status.bytes_ssh = 30000;
     result.status.bytes_retransmitted = 17;
+    result.status.brakes = 2;
     char *text = text_of(print_summary, &result);
     assert_string_equal(
         text, "4 files (1.0 GB) in place and verified, 2 of them unchanged, in 00:10\n"
               "  sent: 1.1 GB, 936 Mbit/s; 17 B sent again after loss\n"
               "  way: 1.2 GB over UDP (aes-128-gcm), 30.0 kB over SSH (blocked\\x1b[2J)\n"
+              "  The way did not carry the target rate: policy fixed slowed down 2 times.\n"
               "  failed: 1 file (named above)\n"
               "  The same command again goes on from here.\n"
               "  Verified: every file by XXH3-128 against the sender's digest. Resume is proved "
@@ -254,11 +256,14 @@ static void json_summary_holds_verdict_and_figures(void **state)
     (void)state;
     struct lhcp_result result = {
         .status = usual(), .exit_code = 51, .text = "Remote host is not who we expected"};
+    result.status.braked_to = 50000000;
+    result.status.brakes = 1;
     char *text = text_of(print_json_result, &result);
     assert_non_null(strstr(text, "\"complete\":false"));
     assert_non_null(strstr(text, "\"error_code\":51"));
     assert_non_null(strstr(text, "\"bytes_total\":2600000000"));
     assert_non_null(strstr(text, "\"loss_ppm\":10000"));
+    assert_non_null(strstr(text, "\"braked_to_bits_per_second\":50000000,\"brakes\":1,"));
     free(text);
 }
 
