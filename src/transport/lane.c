@@ -26,6 +26,14 @@
 #define TAIL_BYTES_MIN       262144
 #define SOCKET_SLACK         LH_MS // what the peer's loop may add to a feedback interval
 #define FEEDBACKS_BY_DEFAULT 8
+// A peer that drops more than it takes for so long (half a round trip) is full; then so many
+// packets in flight find out when it takes some again. A receiver that was not scheduled for a
+// moment drops as well, but not as long.
+#define PEER_FULL_MIN     (50 * LH_MS)
+#define PEER_FULL_MAX     (250 * LH_MS)
+#define PEER_FULL_PACKETS 32u
+#define PEER_FULL_SHARE   32u // of the window, if that is more
+#define PEER_ROOM_GROWTH  8u
 // What was missed weighs against a part of what is sent: less of it than that part is no matter.
 // Where more than two quanta (a millisecond of sending) weigh, we are what limits the rate; and no
 // more than four are kept, so that it is over 64 ms of sending after the last was missed.
@@ -100,6 +108,7 @@ lh_err lh_lane_new(const struct lh_lane_config *config,
         lh_path_set(&lane->path, 0, true);
     lane->skip_at = 8 + lh_random_below(random, 56);
     lane->pto_at = lane->silence_at = LH_NEVER;
+    lane->peer_room = UINT64_MAX;
     lane->last_sent_at = lane->tail_since = lane->received_at = now;
     lane->quiet_interval = LH_KEEPALIVE;
     lane->state = LH_LANE_IDLE;
@@ -147,6 +156,7 @@ uint64_t lh_lane_window(const struct lh_lane *lane)
     }
     if (lane->config.inflight_max != 0)
         window = LH_MIN(window, lane->config.inflight_max);
+    window = LH_MIN(window, lane->peer_room);
     return lh_sub_sat(window, lane->sent.inflight);
 }
 
@@ -299,7 +309,7 @@ static void tell_controller(struct lh_lane *lane,
     event->rtt_smoothed = lh_rtt_smoothed(&lane->rtt);
     event->queue_delay = lane->rtt.queue_delay;
     event->ce_packets = lh_ecn_counts(&lane->ecn) ? lh_sub_sat(feedback->ce, lane->peer_ce) : 0;
-    event->window_limited = lane->was_window_limited;
+    event->window_limited = lane->was_window_limited || lane->peer_room != UINT64_MAX;
     lane->peer_ce = LH_MAX(lane->peer_ce, feedback->ce);
     if (event->rate_sample > 0)
         lane->rate_latest = event->rate_sample;
@@ -326,6 +336,56 @@ static void after_losses(struct lh_lane *lane, const struct lh_loss_result *resu
     lh_sent_advance_floor(&lane->sent, lh_ns_since(now, kept));
 }
 
+static lh_err give_up(struct lh_lane *lane, uint64_t count, const struct lh_loss_sink *sink)
+{
+    uint64_t before = lane->sent.count_outstanding;
+    lh_err err = lh_loss_give_up(&lane->sent, count, sink);
+    lane->stats.packets_given_up += before - lane->sent.count_outstanding;
+    return err;
+}
+
+// What the peer dropped had arrived, and found no room: its disk stands still, and it holds all
+// that it may. Until that is over everything sent would have to be sent again.
+static lh_err note_drops(struct lh_lane *lane,
+                         const struct lh_frame_feedback *feedback,
+                         const struct lh_loss_sink *sink,
+                         lh_ns now)
+{
+    uint64_t dropped = lh_sub_sat(feedback->socket_drops, lane->peer_drops);
+    uint64_t taken = lh_sub_sat(feedback->packets, lane->peer_packets);
+    uint64_t cwnd = lane->config.cc->cwnd(lane->cc_state);
+    lane->drops_to_forgive += dropped;
+    lane->peer_drops += dropped;
+    lane->peer_packets += taken;
+    if (dropped > 0) {
+        lane->loss.large_lost = 0; // no matter of size
+        lh_lane_on_echo(lane, now);
+    }
+    if (taken == 0 && dropped == 0)
+        return 0;
+    if (dropped <= taken && taken > 0)
+        lane->peer_full_since = 0;
+    else if (dropped > taken && lane->peer_full_since == 0)
+        lane->peer_full_since = now;
+    lh_ns patience = LH_CLAMP(lh_rtt_smoothed(&lane->rtt) / 2, PEER_FULL_MIN, PEER_FULL_MAX);
+    bool is_full = lane->peer_full_since != 0 && now >= lane->peer_full_since + patience;
+    if (is_full && (lane->peer_room == UINT64_MAX || taken < dropped / PEER_FULL_SHARE))
+        lane->peer_room =
+            LH_MAX((uint64_t)PEER_FULL_PACKETS * lh_lane_payload(lane), cwnd / PEER_FULL_SHARE);
+    else if (lane->peer_room != UINT64_MAX)
+        lane->peer_room += PEER_ROOM_GROWTH * taken * lh_lane_payload(lane);
+    if (lane->peer_room >= cwnd)
+        lane->peer_room = UINT64_MAX;
+    if (lane->peer_room == UINT64_MAX || dropped == 0)
+        return 0;
+    // The oldest: nothing behind them is acknowledged that would show them lost.
+    uint64_t given_up = lane->stats.packets_given_up;
+    lh_err err = give_up(lane, dropped, sink);
+    lane->drops_to_forgive =
+        lh_sub_sat(lane->drops_to_forgive, lane->stats.packets_given_up - given_up);
+    return err;
+}
+
 lh_err lh_lane_on_feedback(struct lh_lane *lane,
                            const struct lh_frame_feedback *feedback,
                            const struct lh_loss_sink *sink,
@@ -337,13 +397,11 @@ lh_err lh_lane_on_feedback(struct lh_lane *lane,
     if (err != 0)
         return err;
     if (feedback->number >= lane->feedback_next) {
+        err = note_drops(lane, feedback, sink, now);
+        if (err != 0)
+            return err;
         lane->feedback_next = feedback->number + 1;
         lane->peer_bytes = feedback->bytes + feedback->packets * lane->config.ip_overhead;
-        if (feedback->socket_drops > lane->peer_drops) {
-            lane->drops_to_forgive += feedback->socket_drops - lane->peer_drops;
-            lane->peer_drops = feedback->socket_drops;
-            lh_lane_on_echo(lane, now); // what was dropped had arrived
-        }
         sample(lane, feedback, result.largest_grew, now, &event);
         lane->state_due = true;
     }
@@ -364,14 +422,6 @@ lh_err lh_lane_on_feedback(struct lh_lane *lane,
     tell_controller(lane, feedback, &result, &event, now);
     after_losses(lane, &result, now);
     return 0;
-}
-
-static lh_err give_up(struct lh_lane *lane, uint64_t count, const struct lh_loss_sink *sink)
-{
-    uint64_t before = lane->sent.count_outstanding;
-    lh_err err = lh_loss_give_up(&lane->sent, count, sink);
-    lane->stats.packets_given_up += before - lane->sent.count_outstanding;
-    return err;
 }
 
 static lh_err on_pto(struct lh_lane *lane, const struct lh_loss_sink *sink, lh_ns now)

@@ -80,8 +80,10 @@ struct lh_lane {
 
     // What the peer's feedback said.
     uint32_t feedback_next; // number expected at least
-    uint64_t peer_bytes, peer_ce, peer_drops;
-    uint64_t rate_latest;      // bytes/s delivered, 0 = unknown
+    uint64_t peer_bytes, peer_packets, peer_ce, peer_drops;
+    lh_ns peer_full_since; // since then it has dropped more than it took; 0 = it takes what comes
+    uint64_t peer_room;   // bytes that may be in flight because of that; UINT64_MAX: as many as may
+    uint64_t rate_latest; // bytes/s delivered, 0 = unknown
     uint64_t drops_to_forgive; // losses that the receiver's socket caused
     uint64_t round, round_end, round_resolved, round_lost;
     uint64_t app_limited_pn; // the send queue was empty when this number was next

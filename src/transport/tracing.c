@@ -65,6 +65,8 @@ static enum lh_held_by lane_held_by(const struct lh_transport *transport,
 {
     if (lane->is_blocked)
         return LH_HELD_BY_SOCKET;
+    if (lane->peer_room != UINT64_MAX)
+        return LH_HELD_BY_WINDOW;
     if (lane->pto_count > 0 || !lh_engine_may_send(transport, lane))
         return LH_HELD_BY_NETWORK;
     if (lh_lane_window(lane) >= lh_lane_payload(lane) &&

@@ -387,6 +387,7 @@ const struct sim_scenario sim_scenarios[] = {
         .client = {.blocks = 500, .block_min = 200 * KIB, .block_max = 256 * KIB, .is_light = true},
         .server = {.takes_early = true, .stall = {2500 * LH_MS, 5500 * LH_MS}},
         .time_limit = 40 * LH_SECOND,
+        .few_repeats = true,
     },
     {
         .name = "outage_60",
