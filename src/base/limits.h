@@ -70,6 +70,7 @@
 #define LH_IDLE_TIMEOUT  (120 * LH_SECOND) // silence on every lane that ends a session
 #define LH_KEEPALIVE     (15 * LH_SECOND)
 #define LH_RETRY_TIMEOUT (3600 * LH_SECOND) // --retry-timeout
+#define LH_UDP_ALONE_MAX (120 * LH_SECOND)  // --udp-alone
 
 #define LH_UDP_PORT_DEFAULT 33001
 #define LH_SSH_PORT_DEFAULT 33001

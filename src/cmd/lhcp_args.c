@@ -214,6 +214,19 @@ static lh_err set_retry_timeout(void *target,
     return 0;
 }
 
+static lh_err set_udp_alone(void *target,
+                            const struct lh_option *option,
+                            const char *value,
+                            struct lh_errinfo *info)
+{
+    uint64_t seconds;
+    (void)option;
+    if (lh_parse_number(value, 1, LH_UDP_ALONE_MAX / LH_SECOND, &seconds) != 0)
+        return usage_error(info, "is not a number of seconds (1 to 120)");
+    ((struct args *)target)->options->udp_alone = seconds * LH_SECOND;
+    return 0;
+}
+
 static lh_err set_block_size(void *target,
                              const struct lh_option *option,
                              const char *value,
@@ -297,6 +310,8 @@ static const struct lh_option lhcp_options_table[] = {
      .help = "copy (as links; default) or skip"},
     {0, "retry-timeout", "SECS", LH_OPTION_SHOWN, set_retry_timeout,
      .help = "go on after broken sessions for so long (3600); 0: never"},
+    {0, "udp-alone", "SECS", LH_OPTION_SHOWN, set_udp_alone,
+     .help = "go on over UDP for so long while SSH is lost (120)"},
     {0, "memory", "SIZE", LH_OPTION_SHOWN, set_size, OF(memory), .low = LH_MEMORY_MIN,
      .high = (uint64_t)4 << 30, .help = "memory for blocks, on each side (256m)"},
     {0, "block-size", "SIZE", LH_OPTION_SHOWN, set_block_size,
@@ -661,6 +676,7 @@ lh_err lhcp_args_parse(int argc,
         .udp_port = LH_UDP_PORT_DEFAULT,
         .resume = true,
         .retry_timeout = LH_RETRY_TIMEOUT,
+        .udp_alone = LH_UDP_ALONE_MAX,
         .memory = LH_MEMORY_DEFAULT,
         .block_log2 = LH_BLOCK_LOG2_DEFAULT,
         .lanes = 1,

@@ -299,7 +299,7 @@ static void on_login_failure(void *user, const char *why, bool is_final)
         (void)snprintf(text, sizeof text,
                        "cannot log in again while the transfer goes on (%s); it has %u s to end "
                        "over UDP, then it begins anew where it stopped",
-                       shown, (unsigned)(LH_ORPHAN_MAX / LH_SECOND));
+                       shown, (unsigned)(client->session.orphan_max / LH_SECOND));
     else if (client->login_failures++ == 0)
         (void)snprintf(text, sizeof text, "the login failed (%s); lhcp tries again", shown);
     else
@@ -402,6 +402,7 @@ static lh_err start_session(struct client *client, struct lh_errinfo *info)
         .leftover = connection->handshake.leftover,
         .leftover_len = connection->handshake.leftover_len,
         .udp_client = connection->udp,
+        .orphan_max = options->udp_alone,
         .cc = lh_pace_controller(make_pace(options).policy),
         .limits = {.rate_target = options->rate_target / 8, .rate_min = options->rate_min / 8},
         .live = {.pace = make_pace(options),

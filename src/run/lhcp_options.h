@@ -106,6 +106,7 @@ struct lhcp_options {
     bool resume; // false after -k 0: what lies there is no help, every file is sent whole
     enum lhcp_overwrite overwrite;
     enum lhcp_symlinks symlinks;
+    lh_ns udp_alone;     // --udp-alone: how long after SSH broke; LH_UDP_ALONE_MAX
     lh_ns retry_timeout; // --retry-timeout; LH_RETRY_TIMEOUT; 0 = do not try again
     uint64_t memory;     // --memory: receive window in bytes; LH_MEMORY_DEFAULT
     uint8_t block_log2;  // --block-size; LH_BLOCK_LOG2_DEFAULT

@@ -8,8 +8,9 @@
 // The end. The job comes to a verdict on both sides; the client then closes the transport, the
 // server waits for that. CLOSE is repeated by the transport for a moment, so the session lingers
 // until the pipe has taken everything. A session whose SSH channel dies goes on over UDP for a
-// while (LH_ORPHAN_MAX) as long as it hears the other side; one that hears nothing ends within
-// LH_ORPHAN_SILENT, so that a killed client's server lets go of the journal soon.
+// while (LH_ORPHAN_MAX, or less by --udp-alone) as long as it hears the other side; one that hears
+// nothing ends within LH_ORPHAN_SILENT, so that a killed client's server lets go of the journal
+// soon.
 #include "run/session.h"
 
 #include <stdlib.h>
@@ -376,16 +377,17 @@ lh_err lh_session_init(struct lh_session *session,
 {
     lh_err err;
 
-    *session =
-        (struct lh_session){.loop = config->loop,
-                            .receive_budget = config->params->own_receive_budget,
-                            .events = config->events,
-                            .user = config->user,
-                            .is_client = config->params->is_client,
-                            .can_attach = (config->params->features & LH_FEATURE_ATTACH) != 0,
-                            .began = now,
-                            .udp_missed_since = now,
-                            .heard_at = now};
+    *session = (struct lh_session){
+        .loop = config->loop,
+        .receive_budget = config->params->own_receive_budget,
+        .events = config->events,
+        .user = config->user,
+        .is_client = config->params->is_client,
+        .can_attach = (config->params->features & LH_FEATURE_ATTACH) != 0,
+        .orphan_max = config->orphan_max != 0 ? config->orphan_max : LH_ORPHAN_MAX,
+        .began = now,
+        .udp_missed_since = now,
+        .heard_at = now};
     err = lh_pipe_lane_init(&session->pipe, config->loop, config->pipe_in, config->pipe_out, info);
     if (err == 0)
         err = lh_ioq_new(DISK_THREADS, &session->ioq, info);
@@ -527,7 +529,7 @@ static void check_orphan(struct lh_session *session, lh_ns now)
             session->end = LH_SESSION_FINISHED;
         return;
     }
-    if (now >= session->orphaned_since + LH_ORPHAN_MAX ||
+    if (now >= session->orphaned_since + session->orphan_max ||
         now >= session->heard_at + LH_ORPHAN_SILENT)
         session->end = LH_SESSION_BROKEN;
 }

@@ -28,7 +28,7 @@
 // How long a session that lost its SSH channel goes on while its UDP lane is heard, and how long
 // without hearing anything (the other side was killed). The latter is enough for a client whose
 // address changed: its lane falls silent (3 s at most) and looks for the server again.
-#define LH_ORPHAN_MAX    (120 * LH_SECOND)
+#define LH_ORPHAN_MAX    LH_UDP_ALONE_MAX // a client's person may want less
 #define LH_ORPHAN_SILENT (5 * LH_SECOND)
 
 // An SSH channel that does not answer for so long, while UDP works, is dead: TCP may take many
@@ -66,6 +66,8 @@ struct lh_session_config {
     const struct lh_cc_type *cc; // of the UDP lane
     struct lh_cc_limits limits;
     struct lh_live_config live; // pace: what cc and limits are; session_id is filled in
+
+    lh_ns orphan_max; // at most LH_ORPHAN_MAX; 0 = that
 
     const struct lh_job_request
         *request;                       // client: what to do; NULL = nothing (a check), or a server
@@ -107,11 +109,12 @@ struct lh_session {
     int close_code;
     char reason[LH_REASON_MAX + 1]; // from the verdict or the peer; not escaped
     lh_ns began;
-    bool is_udp_told;               // server: the client of a check knows what UDP brought here
-    struct lh_inbox *inbox;         // client without a job: reads what the server tells; owned
-    bool is_udp_known;              // client without a job: the server told
-    uint64_t udp_heard;             // packets of ours that reached it over UDP
-    lh_ns orphaned_since;           // lane 0 died; 0 = it lives
+    bool is_udp_told;       // server: the client of a check knows what UDP brought here
+    struct lh_inbox *inbox; // client without a job: reads what the server tells; owned
+    bool is_udp_known;      // client without a job: the server told
+    uint64_t udp_heard;     // packets of ours that reached it over UDP
+    lh_ns orphaned_since;   // lane 0 died; 0 = it lives
+    lh_ns orphan_max;
     struct lh_cc_limits ssh_limits; // of lane 0, whenever it is made
     uint64_t ssh_packets;           // that came over lane 0 when it was looked at last
     lh_ns ssh_heard_at, ssh_asked_at;

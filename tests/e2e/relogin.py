@@ -131,25 +131,26 @@ def test_after_a_new_login_ssh_carries_the_data_when_udp_dies():
         assert_arrived(place, "upload")
 
 
+def put_ssh(place, script):
+    ssh = os.path.join(place.bin, "ssh")
+    with open(ssh + ".new", "w") as file:
+        file.write(script)
+    os.chmod(ssh + ".new", 0o755)
+    os.rename(ssh + ".new", ssh)
+
+
 def test_a_login_that_fails_is_tried_again_and_said_once():
     with make_place() as place:
         before = h.wire_bytes()
         process = start(place, "upload")
         h.wait_for_wire(process, before + (MIB << 20) // 16)
         wait_for(lambda: relay_pids(place))
-        ssh = os.path.join(place.bin, "ssh")
-        with open(ssh) as file:
+        with open(os.path.join(place.bin, "ssh")) as file:
             good = file.read()
-        with open(ssh + ".new", "w") as file:
-            file.write("#!/bin/sh\necho 'ssh: connect to host host port 33001: No route to host' >&2\nexit 255\n")
-        os.chmod(ssh + ".new", 0o755)
-        os.rename(ssh + ".new", ssh)
+        put_ssh(place, "#!/bin/sh\necho 'ssh: connect to host host port 33001: No route to host' >&2\nexit 255\n")
         break_ssh(place)
         time.sleep(1.8)
-        with open(ssh + ".new", "w") as file:
-            file.write(good)
-        os.chmod(ssh + ".new", 0o755)
-        os.rename(ssh + ".new", ssh)
+        put_ssh(place, good)
         out, err = process.communicate(timeout=60)
         assert process.returncode == 0, (process.returncode, out, err)
         end = h.summary(out.decode())
@@ -157,6 +158,30 @@ def test_a_login_that_fails_is_tried_again_and_said_once():
         texts = notices(out.decode())
         assert sum("the login failed" in text for text in texts) == 1, texts
         assert_arrived(place, "upload")
+
+
+def test_without_a_login_a_session_ends_when_udp_alone_is_over_and_another_one_goes_on():
+    for way in ("upload", "download"):
+        with make_place() as place:
+            before = h.wire_bytes()
+            arguments = ["data", "host:up"] if way == "upload" else ["host:back", "down"]
+            process = place.start("--json", "-l", "30m", "--udp-alone", "3", *arguments)
+            h.wait_for_wire(process, before + (MIB << 20) // 16)
+            wait_for(lambda: relay_pids(place))
+            with open(os.path.join(place.bin, "ssh")) as file:
+                good = file.read()
+            put_ssh(place, "#!/bin/sh\necho 'ssh: connect to host host port 33001: No route to host' >&2\nexit 255\n")
+            broken = time.monotonic()
+            break_ssh(place)
+            wait_for(lambda: not lhservers(place))  # the session's, too: it hears nobody any more
+            lasted = time.monotonic() - broken
+            assert 3 <= lasted < 15, lasted
+            put_ssh(place, good)
+            out, err = process.communicate(timeout=90)
+            assert process.returncode == 0, (process.returncode, out, err)
+            end = h.summary(out.decode())
+            assert end["complete"] and end["retries"] >= 1 and end["ssh_logins"] == 0, end
+            assert_arrived(place, way)
 
 
 def test_a_stranger_at_the_sessions_socket_gets_nothing():
