@@ -268,7 +268,10 @@ static void trial_step(struct fair_state *fair, const struct lh_cc_feedback *fee
     bool is_over = feedback->now > fair->trial_end;
     fair->resolved += feedback->acked_bytes + feedback->lost_bytes;
     if (probe_share(fair, feedback, &share) == LH_SHARE_MEASURED) {
-        is_over |= share > SHARE_ALONE || (share < SHARE_TRIAL && !is_queue_high(fair));
+        bool is_jitter = share < SHARE_TRIAL && !is_queue_high(fair);
+        if (is_jitter)
+            lh_lt_note_jitter(&fair->lt, feedback->now);
+        is_over |= share > SHARE_ALONE || is_jitter;
         fair->answers++;
     }
     if (!is_over && fair->answers < TRIAL_PROBES)

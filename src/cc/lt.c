@@ -79,6 +79,7 @@
 #define CASCADE_INTERVALS 3u
 #define POLICED_UPS       2u
 #define POLICED_TIME      (20 * LH_SECOND)
+#define JITTER_TIME       (30 * LH_SECOND)
 #define INITIAL_TIME      (10 * LH_MS) // the first window takes so much at least
 #define TARGET_DOUBLINGS  4u           // startup begins at target / 2^4
 
@@ -201,6 +202,13 @@ void lh_lt_take_over(struct lh_lt *lt, const struct lh_cc_known *known, lh_ns no
     lt_refresh(lt);
 }
 
+void lh_lt_note_jitter(struct lh_lt *lt, lh_ns now)
+{
+    lt->queue_floor = lh_lt_queue_standing(lt);
+    lt->queue_floor_until = now + JITTER_TIME;
+    lt->low_queue_at = now;
+}
+
 void lh_lt_freeze_loss(struct lh_lt *lt, bool is_frozen)
 {
     lt->is_loss_frozen = is_frozen;
@@ -241,7 +249,7 @@ static bool is_congested(const struct lh_lt *lt, const struct lh_lt_interval *se
         return true;
     if (lt->excess_run == 0)
         return false;
-    if (seen->queue_min > lh_lt_queue_low(lt) || lt->phase == LH_LT_UP)
+    if (seen->queue_min > lh_lt_queue_calm(lt) || lt->phase == LH_LT_UP)
         return true;
     // Lasting losses without a queue: once they are taken for ours, and where a lower rate does
     // not help, for the path's.
@@ -354,7 +362,9 @@ static uint32_t end_interval(struct lh_lt *lt, const struct lh_cc_feedback *feed
             seen.rates > 0 && !seen.is_limited ? seen.rate_sum / seen.rates : UINT64_MAX;
     lt->last = seen;
     lt->interval = (struct lh_lt_interval){.queue_min = LH_NEVER};
-    bool is_queue_low = seen.queue_min < lh_lt_queue_low(lt);
+    if (now >= lt->queue_floor_until)
+        lt->queue_floor = 0;
+    bool is_queue_low = seen.queue_min < lh_lt_queue_calm(lt);
     if (is_queue_low)
         lt->low_queue_at = now;
     bool is_pushing = lt->phase == LH_LT_UP || lt->phase == LH_LT_DOWN || lt->phase == LH_LT_DRAIN;

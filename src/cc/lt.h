@@ -108,6 +108,8 @@ struct lh_lt {
     lh_ns queue_top[2]; // longest queue that came with losses, in the last cycle and in this one
     lh_ns queue_usual;  // mean of the lowest of intervals without losses beyond the path's own
     lh_ns low_queue_at;
+    lh_ns queue_floor; // delay that stands and is nobody's queue (lh_lt_note_jitter)
+    lh_ns queue_floor_until;
     uint64_t pacing_rate, cwnd; // the answers
     uint64_t spread;            // a counter that spreads the lengths of cruises
     struct lh_lt_startup startup;
@@ -139,12 +141,18 @@ void lh_lt_take_over(struct lh_lt *lt, const struct lh_cc_known *known, lh_ns no
 // Keeps the baseline of losses as it is: somebody else makes losses now.
 void lh_lt_freeze_loss(struct lh_lt *lt, bool is_frozen);
 
+// The delay that stands now does not answer to what is sent: for some time, as much of it counts as
+// no queue.
+void lh_lt_note_jitter(struct lh_lt *lt, lh_ns now);
+
 // What the model says. Rates are of arrival unless said, in bytes/s.
 uint64_t lh_lt_bw(const struct lh_lt *lt);
 // The rate to send at for `rate` to arrive.
 uint64_t lh_lt_with_loss(const struct lh_lt *lt, uint64_t rate);
 lh_ns lh_lt_rtt(const struct lh_lt *lt);       // never 0
 lh_ns lh_lt_queue_low(const struct lh_lt *lt); // below: no queue worth mentioning
+// Below: a queue as low as it gets, where a part of the delay may be none at all.
+lh_ns lh_lt_queue_calm(const struct lh_lt *lt);
 lh_ns lh_lt_queue_cap(const struct lh_lt *lt); // above, for a whole interval: congestion
 // The lowest of the last few reports: a queue that stands, whatever jitter does.
 lh_ns lh_lt_queue_standing(const struct lh_lt *lt);

@@ -63,6 +63,11 @@ lh_ns lh_lt_queue_low(const struct lh_lt *lt)
     return LH_MAX(low, two_packets);
 }
 
+lh_ns lh_lt_queue_calm(const struct lh_lt *lt)
+{
+    return lt->queue_floor + lh_lt_queue_low(lt);
+}
+
 lh_ns lh_lt_queue_cap(const struct lh_lt *lt)
 {
     lh_ns share = lh_muldiv(lh_lt_rtt(lt), QUEUE_CAP_SHARE, LH_LT_PERMILLE);
@@ -113,7 +118,7 @@ static uint64_t compute_pacing_rate(const struct lh_lt *lt)
     uint64_t rate = lh_muldiv(full, gain, (uint64_t)LH_LT_PERMILLE * LH_LT_PERMILLE);
     // Where the path carries the target there is no queue to stay away from.
     if (gain_of(lt) >= LH_LT_PERMILLE && full >= target_of(lt) / 100 * 97 &&
-        lt->queue_latest <= lh_lt_queue_low(lt))
+        lt->queue_latest <= lh_lt_queue_calm(lt))
         rate = target_of(lt);
     return lh_lt_within_limits(lt, rate);
 }
