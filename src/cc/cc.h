@@ -38,7 +38,7 @@ struct lh_cc_feedback {
     uint64_t rate_sample;
     bool rate_is_app_limited; // the sample was limited by us, not by the path: never lowers the
                               // model
-    bool is_late;             // so it was, because the sender did not get to sending in time
+    bool is_late;             // so it was, but only because we did not get to sending in time
     // The newest packet that had arrived: when, by the receiver's clock (only differences mean
     // anything; 0 = this feedback says nothing new), when it was sent, and the bytes sent before
     // it. With `delivered` the controller can make rates of its own.

@@ -77,6 +77,7 @@
 #define QUEUE_UP_SHARE    125u // of rtt_min, per thousand: so much more queue ends `up`
 #define UP_ROUNDS         3u   // until growth shows: a round trip, one for the mean, one to act
 #define CASCADE_INTERVALS 3u
+#define PUSHED_RATES      4u
 #define POLICED_UPS       2u
 #define POLICED_TIME      (20 * LH_SECOND)
 #define JITTER_TIME       (30 * LH_SECOND)
@@ -115,6 +116,8 @@ static void enter_startup(struct lh_lt *lt, lh_ns now)
 static void leave_startup(struct lh_lt *lt, uint64_t rate, lh_ns now)
 {
     lt->bw[1] = LH_MAX(lt->bw[1], rate);
+    if (lt->bw[0] == 0 && lt->bw[1] == 0) // too little for a sample
+        lt->bw[1] = lt->startup.mean;
     lt->is_first_cruise = true;
     enter(lt, LH_LT_DRAIN, now);
 }
@@ -160,6 +163,7 @@ void lh_lt_init(struct lh_lt *lt,
     lh_loss_baseline_init(&lt->loss, loss_cap_ppm);
     lt->initial_rate = lh_muldiv((uint64_t)LT_INITIAL_PACKETS * packet_size, LH_SECOND,
                                  lh_ns_max(lh_lt_rtt(lt), INITIAL_TIME));
+    lt->is_blind = lt->initial_rate >= limits->rate_target >> TARGET_DOUBLINGS;
     lt->initial_rate = LH_MAX(lt->initial_rate, limits->rate_target >> TARGET_DOUBLINGS);
     enter(lt, LH_LT_STARTUP, now);
     lt_refresh(lt);
@@ -196,6 +200,7 @@ void lh_lt_take_over(struct lh_lt *lt, const struct lh_cc_known *known, lh_ns no
         lt->rtt_min = known->rtt_min;
     for (unsigned i = 0; i < LH_LOSS_SAMPLES_MIN && known->loss_base_ppm > 0; i++)
         lh_loss_baseline_add(&lt->loss, LH_PPM, LH_MIN(known->loss_base_ppm, LH_PPM));
+    lt->is_blind &= known->delivered <= lt->initial_rate;
     lt->initial_rate = LH_MAX(lt->initial_rate, LH_MIN(known->delivered, LH_CC_RATE_MAX));
     if (known->bandwidth > 0)
         lh_lt_go_on(lt, known->bandwidth, now);
@@ -215,6 +220,11 @@ void lh_lt_freeze_loss(struct lh_lt *lt, bool is_frozen)
 }
 
 // --- Congestion ----------------------------------------------------------------------------------
+
+bool lt_is_flood(const struct lh_lt *lt, const struct lh_lt_interval *seen)
+{
+    return seen->lost * LH_PPM > 2 * (uint64_t)lt->loss.cap * seen->packets;
+}
 
 // Learns the path's own loss from an interval with a low queue. Short runs of excess are its
 // bursts, and learned when they are over; lasting excess is learned when a lower rate did not end
@@ -249,7 +259,7 @@ static bool is_congested(const struct lh_lt *lt, const struct lh_lt_interval *se
         return true;
     if (lt->excess_run == 0)
         return false;
-    if (seen->queue_min > lh_lt_queue_calm(lt) || lt->phase == LH_LT_UP)
+    if (seen->queue_min > lh_lt_queue_calm(lt) || lt->phase == LH_LT_UP || lt_is_flood(lt, seen))
         return true;
     // Lasting losses without a queue: once they are taken for ours, and where a lower rate does
     // not help, for the path's.
@@ -291,6 +301,13 @@ on_congestion(struct lh_lt *lt, const struct lh_lt_interval *seen, uint64_t infl
 {
     uint64_t bw = lh_lt_bw(lt);
     lt->congestions++;
+    if (lt_is_flood(lt, seen) && seen->rates > 0 && lt->phase != LH_LT_STARTUP &&
+        lt->phase != LH_LT_UP) {
+        lt->bw[0] = 0; // what arrives is all that the path carries
+        lt->bw[1] = LH_MIN(bw, seen->rate_sum / seen->rates);
+        lt->bw_short = UINT64_MAX;
+        return;
+    }
     switch (lt->phase) {
     case LH_LT_STARTUP:
         if (seen->ce_packets > 0)
@@ -326,9 +343,11 @@ static void note_rate(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
     bool is_limited = feedback->rate_is_app_limited || feedback->window_limited;
     if (is_limited)
         lt->interval.is_limited = true;
-    if (feedback->is_late)
-        lt->interval.is_late = true;
-    if (is_limited && rate <= lh_lt_bw(lt))
+    if (is_limited && (feedback->window_limited || !feedback->is_late))
+        lt->interval.is_dry = true;
+    // Startup's own rate is of moments; what was delivered over a round trip counts all the same.
+    uint64_t known = lt->phase == LH_LT_STARTUP ? LH_MAX(lt->bw[0], lt->bw[1]) : lh_lt_bw(lt);
+    if (is_limited && rate <= known)
         return;
     lt->interval.rate_sum += rate;
     lt->interval.rates++;
@@ -349,6 +368,13 @@ static void up_interval(struct lh_lt *lt, lh_ns now)
     } else if (lt->phase_rounds >= lt->grown_round + UP_ROUNDS) {
         enter(lt, LH_LT_DOWN, now);
     }
+}
+
+// What an interval shows that ends before its time, because we pushed enough.
+static void note_pushed(struct lh_lt *lt)
+{
+    if (lt->interval.rates >= PUSHED_RATES)
+        lt->bw[1] = LH_MAX(lt->bw[1], lt->interval.rate_sum / lt->interval.rates);
 }
 
 // Gives the notes of the interval.
@@ -379,7 +405,8 @@ static uint32_t end_interval(struct lh_lt *lt, const struct lh_cc_feedback *feed
     else if (lh_loss_baseline_is_known(&lt->loss))
         lt->queue_top[1] = lh_ns_max(lt->queue_top[1], seen.queue_top);
     bool is_quiet = lt->phase == LH_LT_CRUISE || lt->phase == LH_LT_DOWN;
-    if (is_quiet && is_queue_low && seen.packets > 0 && !lt->is_loss_frozen)
+    if (is_quiet && is_queue_low && seen.packets > 0 && !lt->is_loss_frozen &&
+        !lt_is_flood(lt, &seen))
         learn_loss(lt, &seen);
     if (is_congested_now)
         on_congestion(lt, &seen, feedback->inflight, now);
@@ -423,6 +450,7 @@ static void step(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
         break;
     case LH_LT_UP:
         if (has_grown_queue(lt)) {
+            note_pushed(lt);
             not_policed(lt);
             enter(lt, LH_LT_DOWN, now);
         }

@@ -52,8 +52,8 @@ struct lh_lt_interval {
     uint64_t rates, rate_max;
     lh_ns queue_min, queue_top; // lowest report; longest standing queue
     uint32_t rounds, reports;
-    bool is_limited; // by us, not by the path,
-    bool is_late;    // because we did not get to sending in time
+    bool is_limited; // by us, not by the path
+    bool is_dry;     // because nothing was there to be sent, or the receiver's window was full
 };
 
 // One feedback's newest arrival, as in struct lh_cc_feedback.
@@ -71,6 +71,9 @@ struct lh_lt_startup {
     uint32_t slow_reports;    // on end that say: the path is full
     uint64_t slow_sent, slow_bytes;
     lh_ns slow_time;
+    struct lh_lt_point first; // the first of startup; arrived_at 0 = none
+    uint64_t mean;            // bytes/s that have arrived since then; 0 = unknown
+    uint64_t acked, lost;     // packets of this round
 };
 
 // The state. Others may read all of it, and write nothing.
@@ -83,7 +86,8 @@ struct lh_lt {
     bool is_first_cruise; // since startup
     uint32_t phase_rounds;
     uint64_t initial_rate;
-    uint64_t bw[2];           // highest of the last cycle and of this one; 0 = none
+    bool is_blind;  // initial_rate is LT_INITIAL_PACKETS a round trip: nothing is known of the path
+    uint64_t bw[2]; // highest of the last cycle and of this one; 0 = none
     uint64_t congestions;     // intervals that were congested
     uint64_t bw_short;        // bound since the last congestion, UINT64_MAX = none
     uint64_t cruise_rate;     // what arrived in the last interval of `cruise`; UINT64_MAX = unknown

@@ -6,13 +6,16 @@
 
 #include "cc/lt.h"
 
-#define LT_INITIAL_PACKETS 64u
+#define LT_INITIAL_PACKETS 32u
 #define LT_WINDOW_PACKETS  4u
 
 // Both answers are asked for with every packet, and change with events only: made anew here.
 void lt_refresh(struct lh_lt *lt);
 // The rate is at the target and the path delivers it: there is nothing more to find out.
 bool lt_has_reached_target(const struct lh_lt *lt);
+
+// More was lost than twice what may be taken for the path's own: that is none of it.
+bool lt_is_flood(const struct lh_lt *lt, const struct lh_lt_interval *seen);
 
 // --- lt_startup.c ---
 void lt_startup_begin(struct lh_lt *lt);

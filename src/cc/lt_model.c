@@ -138,6 +138,9 @@ static uint64_t compute_cwnd(const struct lh_lt *lt)
         window = LH_MIN(window, lt->inflight_long);
     window += 3 * quantum(lt);
     bool is_new = lt->bw[0] == 0 && lt->bw[1] == 0;
+    // A thin line's round trip is long while they wait in its queue.
+    if (is_new && lt->is_blind && lt->startup.rate == 0)
+        window = lh_muldiv(lt->limits.rate_min, lh_lt_rtt(lt), LH_SECOND);
     uint64_t least = is_new ? LT_INITIAL_PACKETS : LT_WINDOW_PACKETS;
     return LH_MAX(window, lt->packet_size * least);
 }

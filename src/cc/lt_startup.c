@@ -11,6 +11,7 @@
 //   - it arrives much more slowly than it was sent, in two reports on end and for TRAIN_LEAST
 //     packets: it came through a full bottleneck, and the rate of its arrival is the bottleneck's
 //     own. Startup ends with it.
+//   - more of it is lost than arrives: startup ends at once with the rate of what arrived.
 //
 // "Much more slowly" leaves room for as much random loss as any policy discounts, and for bursts
 // of it. Where reports are not much finer than the round trip (below SHORT_RTT) the train cannot be
@@ -25,10 +26,13 @@
 #define SLOW         660u // of the rate it was sent at, per thousand: the path is full
 #define SLOW_REPORTS 2u
 #define TRAIN_LEAST  64u
+#define FLOOD_LEAST  32u // packets
 #define SPAN_LEAST   LH_MS
-#define FLAT_ROUNDS  3u
-#define ROUNDS_MIN   3u // what jitter does to the queue must be known first
-#define QUEUE_SHARE  250u
+#define REPORT_LEAST                                                                               \
+    UINT64_C(8) // packets: fewer tell more of the receiver's timers than of the path
+#define FLAT_ROUNDS 3u
+#define ROUNDS_MIN  3u // what jitter does to the queue must be known first
+#define QUEUE_SHARE 250u
 
 static bool is_short(const struct lh_lt *lt)
 {
@@ -55,6 +59,23 @@ static uint64_t slow_train(const struct lh_lt_startup *startup, uint32_t packet_
     return lh_muldiv(startup->slow_bytes, LH_SECOND, startup->slow_time);
 }
 
+// More of this round is lost than arrives: no path does that by itself.
+static bool is_flood(struct lh_lt_startup *startup,
+                     const struct lh_cc_feedback *feedback,
+                     const struct lh_lt_point *is)
+{
+    startup->acked += feedback->acked_packets;
+    startup->lost += feedback->lost_packets;
+    bool is_too_much =
+        startup->acked + startup->lost >= FLOOD_LEAST && startup->lost > startup->acked;
+    if (feedback->round_ended)
+        startup->acked = startup->lost = 0;
+    if (is->arrived_at > startup->first.arrived_at)
+        startup->mean = lh_muldiv(is->delivered - startup->first.delivered, LH_SECOND,
+                                  is->arrived_at - startup->first.arrived_at);
+    return is_too_much;
+}
+
 uint64_t lt_startup_report(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
 {
     struct lh_lt_startup *startup = &lt->startup;
@@ -64,13 +85,16 @@ uint64_t lt_startup_report(struct lh_lt *lt, const struct lh_cc_feedback *feedba
     if (is.arrived_at == 0)
         return 0;
     if (was.arrived_at == 0 || is.delivered < was.delivered || is.sent_total < was.sent_total) {
-        startup->point = is;
+        startup->point = startup->first = is;
         return 0;
     }
     lh_ns arriving = lh_ns_since(is.arrived_at, was.arrived_at);
+    if (is_flood(startup, feedback, &is) && arriving >= SPAN_LEAST) // the train up to now
+        return LH_MAX(startup->mean, lh_muldiv(startup->slow_bytes + is.delivered - was.delivered,
+                                               LH_SECOND, startup->slow_time + arriving));
     lh_ns sending = lh_ns_since(is.sent_at, was.sent_at);
-    if (arriving < SPAN_LEAST || is.delivered == was.delivered)
-        return 0;
+    if (arriving < SPAN_LEAST || is.delivered - was.delivered < REPORT_LEAST * lt->packet_size)
+        return 0; // with the next report
     startup->point = is;
     uint64_t bytes = is.delivered - was.delivered, sent = is.sent_total - was.sent_total;
     uint64_t arrives = lh_muldiv(bytes, LH_SECOND, arriving);
@@ -97,9 +121,9 @@ bool lt_startup_round(struct lh_lt *lt, const struct lh_lt_interval *seen)
 {
     struct lh_lt_startup *startup = &lt->startup;
     uint64_t rate = LH_MAX(startup->rate, lt->bw[1]);
-    if (seen->packets >= TRAIN_LEAST / 2 && startup->slow_reports == 0)
+    if (seen->packets >= TRAIN_LEAST / 2 && startup->slow_reports == 0 && !lt_is_flood(lt, seen))
         lh_loss_baseline_add(&lt->loss, seen->packets, seen->lost); // there is room: its own
-    if ((seen->is_limited && !seen->is_late) || rate == 0)
+    if (seen->is_dry || rate == 0)
         return false;
     if (rate >= startup->grown / 4 * 5) {
         startup->grown = rate;

@@ -35,8 +35,7 @@
 #define PEER_FULL_SHARE   32u // of the window, if that is more
 #define PEER_ROOM_GROWTH  8u
 // What was missed weighs against a part of what is sent: less of it than that part is no matter.
-// Where more than two quanta (a millisecond of sending) weigh, we are what limits the rate; and no
-// more than four are kept, so that it is over 64 ms of sending after the last was missed.
+// Where more than two quanta (a millisecond of sending) weigh, we are what limits the rate.
 #define LATE_SHARE  32u
 #define LATE_QUANTA 2u
 #define LATE_MOST   4u
@@ -211,7 +210,7 @@ void lh_lane_note_late(struct lh_lane *lane, bool is_idle)
     if (!is_idle && !lane->was_blocked && lane->is_udp)
         lane->late = LH_MIN(lane->late + missed, LATE_MOST * quantum);
     lane->was_blocked = false;
-    if (lane->late > LATE_QUANTA * quantum)
+    if (missed > 0 && lane->late > LATE_QUANTA * quantum)
         lane->late_pn = lane->sent.next;
 }
 
@@ -257,8 +256,9 @@ static void sample(struct lh_lane *lane,
     };
     uint64_t since = 0;
     out->rate_sample = lh_rate_add(&lane->rate, &point, lh_rtt_min(&lane->rtt), &since);
-    out->is_late = lane->late_pn > since;
-    out->rate_is_app_limited = out->is_late || lane->app_limited_pn > since;
+    bool was_idle = lane->app_limited_pn > since;
+    out->is_late = lane->late_pn > since && !was_idle;
+    out->rate_is_app_limited = out->is_late || was_idle;
     lane->stats.delivery_rate = out->rate_sample;
     out->arrived_at = point.clock_us * LH_US;
     out->sent_at = point.sent_at;

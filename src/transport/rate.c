@@ -5,6 +5,9 @@
 
 #define FEEDBACKS_MIN 4
 #define SPAN_MIN_US   1000
+// A receiver that wakes up a millisecond late moves the arrivals of a thin line's few packets by
+// more than what lies between them.
+#define BYTES_MIN 24000u
 
 static const struct lh_rate_point *point_back(const struct lh_rate *rate, uint32_t back)
 {
@@ -27,12 +30,15 @@ lh_rate_add(struct lh_rate *rate, const struct lh_rate_point *point, lh_ns rtt, 
     uint32_t back = 1;
     if (available < 2)
         return 0;
-    while (back + 1 < available && point->clock_us - point_back(rate, back)->clock_us < span_us)
+    while (back + 1 < available && (point->clock_us - point_back(rate, back)->clock_us < span_us ||
+                                    point->bytes - point_back(rate, back)->bytes < BYTES_MIN))
         back++;
     const struct lh_rate_point *from = point_back(rate, back);
     uint64_t elapsed_us = point->clock_us - from->clock_us;
     lh_ns sending = lh_ns_since(point->sent_at, from->sent_at);
     if (elapsed_us < SPAN_MIN_US || (elapsed_us < span_us && back < FEEDBACKS_MIN))
+        return 0;
+    if (point->bytes - from->bytes < BYTES_MIN && back + 1 < LH_RATE_HISTORY)
         return 0;
     uint64_t delivered = lh_muldiv(point->bytes - from->bytes, 1000000, elapsed_us);
     *out_since = from->pn;

@@ -165,7 +165,7 @@ def test_without_a_login_a_session_ends_when_udp_alone_is_over_and_another_one_g
         with make_place() as place:
             before = h.wire_bytes()
             arguments = ["data", "host:up"] if way == "upload" else ["host:back", "down"]
-            process = place.start("--json", "-l", "30m", "--udp-alone", "3", *arguments)
+            process = place.start("--json", "-l", "60m", "--udp-alone", "3", *arguments)
             h.wait_for_wire(process, before + (MIB << 20) // 16)
             wait_for(lambda: relay_pids(place))
             with open(os.path.join(place.bin, "ssh")) as file:

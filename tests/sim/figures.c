@@ -11,6 +11,7 @@
 //   dropped    packets that the forward queue or a policer dropped, of those sent
 //   feedback   bytes sent back, of those sent
 //   queue      median of the forward queue, in milliseconds
+//   start      thin lines: bytes that the forward queue dropped before the measured span, in kB
 #include "figures.h"
 
 #include <stdio.h>
@@ -22,6 +23,7 @@
 
 #define PERCENT            10000u // ppm
 #define QUEUE_LEAST        64000u
+#define QUEUE_THIN         15000u // of thin lines: ten packets
 #define BLOCK              ((uint32_t)1 << 20)
 #define FULL_RATE          (UINT64_C(1000) * 125000)
 #define QUICK_RATE         (UINT64_C(200) * 125000)
@@ -40,6 +42,8 @@ struct figure {
     unsigned burst;          // packets; loss comes in runs
     uint32_t reorder_ppm;
     lh_ns reorder_delay;
+    lh_ns late;               // so often the receiver gets the processor; 0: always
+    unsigned mbit;            // of the line; 0: as the options say
     unsigned police_permille; // of the rate, that a policer lets through; its bucket holds 20 ms
     uint64_t bytes;           // of the transfer; 0: endless
     // Goals; 0 = none.
@@ -48,6 +52,7 @@ struct figure {
     unsigned spurious_ppm;   // at most
     unsigned dropped_ppm;    // at most: by queue and policer, of the packets
     unsigned feedback_ppm;   // at most
+    unsigned start;          // kB at most
     lh_ns full, queue, time; // at most
 };
 
@@ -83,7 +88,27 @@ static const uint32_t losses[] = {0, 1000, 10000, 20000, 50000, 100000};
         .queue = LH_MAX(5 * LH_MS, (rtt)*LH_MS * 15 / 100)                                         \
     }
 
+// Before anything was heard, a first window of 32 packets leaves, and what the lane adds to it; and
+// a start-up that finds its rate in one go may overshoot by what path and queue hold, once.
+#define THIN_START(rate, rtt, permille)                                                            \
+    (60 + LH_MAX((rate) * (rtt) / 8 * (permille) / 1000, 15) + (rate) * (rtt) / 8)
+#define THIN(controller, rate, rtt, loss, permille, quick)                                         \
+    {                                                                                              \
+        .name = "thin", .cc = &(controller), .mbit = (rate), .rtt_ms = (rtt), .loss_ppm = (loss),  \
+        .queue_permille = (permille), .efficiency = 900, .duplicates_ppm = PERCENT,                \
+        .late = 4 * LH_MS, .start = THIN_START(rate, rtt, permille), .is_quick = (quick)           \
+    }
+
 static const struct figure special[] = {
+    THIN(lh_cc_fair, 1, 50, 0, 1000, false),
+    THIN(lh_cc_fair, 1, 50, 0, 8000, true),
+    THIN(lh_cc_fair, 1, 200, PERCENT, 1000, false),
+    THIN(lh_cc_fair, 10, 10, 0, 1000, false),
+    THIN(lh_cc_fair, 10, 50, 0, 1000, true),
+    THIN(lh_cc_fair, 10, 50, PERCENT, 4000, false),
+    THIN(lh_cc_fair, 10, 200, PERCENT, 1000, false),
+    THIN(lh_cc_high, 10, 100, 0, 2000, false),
+    THIN(lh_cc_high, 1, 100, PERCENT, 2000, false),
     SHALLOW(lh_cc_high, 50, 0, true),
     SHALLOW(lh_cc_high, 100, 0, false),
     SHALLOW(lh_cc_high, 100, PERCENT, true),
@@ -146,7 +171,8 @@ static struct sim_link_config path_of(const struct figure *figure, uint64_t rate
 {
     struct sim_link_config link = {.rate = rate, .delay = figure->rtt_ms * LH_MS / 2};
     uint64_t path = lh_muldiv(rate, 2 * link.delay, LH_SECOND);
-    link.queue_bytes = LH_MAX(lh_muldiv(path, figure->queue_permille, 1000), QUEUE_LEAST);
+    uint64_t least = figure->mbit != 0 ? QUEUE_THIN : QUEUE_LEAST;
+    link.queue_bytes = LH_MAX(lh_muldiv(path, figure->queue_permille, 1000), least);
     return link;
 }
 
@@ -174,7 +200,7 @@ static struct sim_scenario scenario_of(const struct figure *figure,
                    .is_light = true,
                    .send_memory = LH_MEMORY_DEFAULT,
                    .reload_delay = LH_MS},
-        .server = {.takes_early = true},
+        .server = {.takes_early = true, .starved = {LH_MS / 2, figure->late, LH_NEVER / 2}},
         .cc = figure->cc,
         .limits.rate_target = figure->cc == &lh_cc_fixed ? options->rate : 0,
         .aead = &lh_aead_null,
@@ -212,7 +238,12 @@ static bool run_figure(const struct figure *figure, const struct sim_figures_opt
         run.measure_until = from + options->seconds * LH_SECOND;
     }
     struct sim_result result = sim_run(&scenario, &run);
-    printf("%-13s %-5s %3u ms %4.1f %%:", figure->name, figure->cc->name, figure->rtt_ms,
+    char name[32];
+    if (figure->mbit != 0)
+        snprintf(name, sizeof name, "%s %u Mbit/s", figure->name, figure->mbit);
+    else
+        snprintf(name, sizeof name, "%s", figure->name);
+    printf("%-14s %-5s %3u ms %4.1f %%:", name, figure->cc->name, figure->rtt_ms,
            (double)figure->loss_ppm / PERCENT);
     if (!result.is_ok) {
         printf(" FAILED: %s\n", result.failure);
@@ -238,6 +269,9 @@ static bool run_figure(const struct figure *figure, const struct sim_figures_opt
         is_met &= judge("queue [ms]", 1, (double)result.queue_median / 1e6,
                         (double)figure->queue / 1e6, AT_MOST);
     }
+    if (figure->start != 0)
+        is_met &= judge("start [kB]", 0, (double)result.before.dropped_queue * 1.5, figure->start,
+                        AT_MOST);
     double full = result.full_after == 0 ? 1e9 : (double)result.full_after / 1e6;
     is_met &= judge("full [ms]", 0, full, (double)figure->full / 1e6, AT_MOST);
     printf(" memory [MB] %.0f%s\n", (double)result.stats[1].receive_memory_peak / 1e6,
@@ -266,6 +300,8 @@ take(const struct figure *figure, const struct sim_figures_options *options, uns
         used.rate = figure->bytes == 0 ? QUICK_RATE : FULL_RATE;
         used.seconds = figure->police_permille == 0 ? QUICK_TIME : QUICK_TIME_POLICED;
     }
+    if (figure->mbit != 0)
+        used.rate = (uint64_t)figure->mbit * 125000;
     if (options->is_quick)
         printf("# ");
     bool is_met = run_figure(figure, &used);

@@ -705,6 +705,7 @@ static void check_end(struct world *world, struct sim_result *result)
 static void measure_span(struct world *world, struct sim_result *result)
 {
     const struct sim_totals was = world->totals, is = totals_of(world);
+    result->before = was;
     result->span = sim_totals_since(&is, &was);
     result->queue_median = sim_probe_queue(&world->probe, 500);
     result->queue_max = world->probe.queue_max;

@@ -54,7 +54,8 @@ struct sim_result {
     struct lh_transport_stats stats[2];
     uint64_t loaded_peak[2], reloaded[2]; // of senders that unload blocks: bytes, blocks
     // Of a measured run; what the client sends.
-    struct sim_totals span;        // in the measured span
+    struct sim_totals before;      // from the start until the measured span
+    struct sim_totals span;        // in it
     lh_ns first_data, full_after;  // since the start; from there to 90 % of the rate, 0 = never
     uint64_t dropped_queue;        // packets of the forward link, from the start
     lh_ns queue_median, queue_max; // of the forward link, in the span
