@@ -17,26 +17,6 @@
 #include "sshdapply/hostkey.h"
 #include "sshdapply/tree.h"
 
-#define CONF_MAX ((size_t)16 << 20)
-
-bool lh_aspera_conf_read(const char *root, struct lh_aspera_conf *out_conf, const char **out_path)
-{
-    static const char *const paths[] = {"/opt/aspera/etc/aspera.conf", "/etc/aspera/aspera.conf"};
-
-    for (size_t i = 0; i < LH_ARRAY_LEN(paths); i++) {
-        char *text;
-        size_t len;
-        if (lh_root_read(root, paths[i], CONF_MAX, &text, &len, NULL) != 0)
-            continue;
-        lh_err err = lh_aspera_conf_parse(text, len, out_conf);
-        free(text);
-        *out_path = paths[i];
-        return err == 0;
-    }
-    *out_path = NULL;
-    return false;
-}
-
 // --- Docroots ---
 
 // The rule of the user, else of one of its groups; NULL: the default holds.

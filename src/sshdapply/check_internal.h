@@ -7,8 +7,8 @@
 #include "sshdapply/accounts.h"
 #include "sshdapply/check.h"
 #include "sshdapply/listeners.h"
+#include "sshdapply/offered.h"
 #include "sshdapply/sshd.h"
-#include "sshdcfg/asperaconf.h"
 #include "sshdcfg/profile.h"
 #include "sshdcfg/rules.h"
 
@@ -73,10 +73,6 @@ bool lh_check_expand(
 // A file and every folder above it: owned by root, written by nobody else. `forbidden` are the bits
 // of the mode that the file itself may not have.
 void lh_check_owned_by_root(struct lh_check *check, const char *path, unsigned forbidden);
-
-// aspera.conf of an installed HSTS below `root`, ended by lh_aspera_conf_fini. False where there is
-// none, and `*out_path` is NULL, or where it is not well-formed.
-bool lh_aspera_conf_read(const char *root, struct lh_aspera_conf *out_conf, const char **out_path);
 
 // Calls `take` with the path of each *.conf file of a folder, in the order of their names.
 void lh_check_each_conf(struct lh_check *check,

@@ -11,7 +11,8 @@
 #include "sshdapply/sshd.h"
 #include "sshdapply/tree.h"
 
-#define SCAN_MS 10000
+#define SCAN_MS  10000
+#define CONF_MAX ((size_t)16 << 20)
 
 void lh_offered_fini(struct lh_offered_keys *keys)
 {
@@ -166,4 +167,22 @@ lh_err lh_offered_scan(uint16_t port, struct lh_offered_keys *out_keys)
     }
     *out_keys = keys;
     return 0;
+}
+
+bool lh_aspera_conf_read(const char *root, struct lh_aspera_conf *out_conf, const char **out_path)
+{
+    static const char *const paths[] = {"/opt/aspera/etc/aspera.conf", "/etc/aspera/aspera.conf"};
+
+    for (size_t i = 0; i < LH_ARRAY_LEN(paths); i++) {
+        char *text;
+        size_t len;
+        if (lh_root_read(root, paths[i], CONF_MAX, &text, &len, NULL) != 0)
+            continue;
+        lh_err err = lh_aspera_conf_parse(text, len, out_conf);
+        free(text);
+        *out_path = paths[i];
+        return err == 0;
+    }
+    *out_path = NULL;
+    return false;
 }

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "sshdapply/hostkey.h"
+#include "sshdcfg/asperaconf.h"
 
 struct lh_offered_key {
     char *path;               // of the private key, below the root; "" for a key seen on the port
@@ -38,6 +39,10 @@ lh_err lh_offered_read(const struct lh_offered_options *options,
 // The keys that whatever listens on this machine's `port` shows, by ssh-keyscan. LH_NONE where
 // nothing answers.
 lh_err lh_offered_scan(uint16_t port, struct lh_offered_keys *out_keys) LH_MUST_CHECK;
+
+// aspera.conf of an installed HSTS below `root`, ended by lh_aspera_conf_fini. False where there is
+// none, and `*out_path` is NULL, or where it is not well-formed.
+bool lh_aspera_conf_read(const char *root, struct lh_aspera_conf *out_conf, const char **out_path);
 
 void lh_offered_fini(struct lh_offered_keys *keys); // idempotent
 

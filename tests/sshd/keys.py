@@ -52,12 +52,12 @@ def test_fingerprints_are_those_of_ssh_keygen():
         assert "--check-sshfp " + sha1 in out and '"sshfp": "%s"' % sha1 in out
         with open(public) as file:
             kind_name, text = file.read().split()[:2]
-        assert "[srv.example.org]:33001 %s %s\n" % (kind_name, text) in out
+        assert "\n[srv.example.org]:33001 %s %s\n" % (kind_name, text) in out
         records = subprocess.run(["ssh-keygen", "-r", "srv.example.org.", "-f", public], capture_output=True, text=True,
                                  check=True).stdout
         for record in records.splitlines():
-            assert record in out, record
-        assert re.search("^%s %s " % (kind_name, bits), out, re.M)
+            assert "\n" + record + "\n" in out, record
+        assert re.search("^%s, %s bits" % (kind_name, bits), out, re.M)
     shutil.rmtree(root)
 
 
@@ -74,6 +74,18 @@ def test_what_is_not_offered_is_named_and_an_expected_one_is_missed():
         status, out, _ = lhctl("fingerprint", "--root", root, "--expected", sha1[kind])
         assert status == 1 and "warning" in out, out
     assert lhctl("fingerprint", "--root", root, "--expected", "12:34")[0] == 64
+    shutil.rmtree(root)
+
+
+def test_the_fingerprint_that_aspera_conf_hands_out_is_missed():
+    root = make_root("HostKey /etc/ssh/ssh_host_ecdsa_key\n")
+    os.makedirs(root + "/opt/aspera/etc")
+    for kind, expected in (("ecdsa", 0), ("rsa", 1)):
+        with open(root + "/opt/aspera/etc/aspera.conf", "w") as file:
+            file.write("<CONF><server><ssh_host_key_fingerprint>%s</ssh_host_key_fingerprint></server></CONF>"
+                       % hashlib.sha1(blob(root, kind)).hexdigest())
+        status, out, _ = lhctl("fingerprint", "--root", root)
+        assert status == expected and ("warning: ssh_host_key_fingerprint" in out) == bool(expected), (status, out)
     shutil.rmtree(root)
 
 

@@ -58,24 +58,39 @@ static void known_hosts_name(const struct lh_sshd_args *args, char *out, size_t 
     (void)snprintf(out, room, args->port == 22 ? "%s" : "[%s]:%u", args->host, args->port);
 }
 
-static void print_key(const struct lh_sshd_args *args, const struct lh_offered_key *offered)
+static void print_key(const struct lh_offered_key *offered)
 {
     const struct lh_public_key *key = &offered->key;
-    char name[300], path[4 * LH_PATH_TEXT_MAX];
-    unsigned sshfp = lh_public_key_sshfp(key);
+    char path[4 * LH_PATH_TEXT_MAX];
 
-    known_hosts_name(args, name, sizeof name);
-    (void)printf("%s %u  %s\n", key->type, key->bits,
+    (void)printf("%s, %u bits: %s\n", key->type, key->bits,
                  lh_escape(offered->path, strlen(offered->path), path, sizeof path));
     (void)printf("  SHA-1 (ascp)     %s\n", key->sha1);
     (void)printf("  OpenSSH          %s\n", key->sha256);
     (void)printf("  command line     --check-sshfp %s\n", key->sha1);
     (void)printf("  transfer spec    \"sshfp\": \"%s\"\n", key->sha1);
-    (void)printf("  known_hosts      %s %s %s\n", name, key->type, key->base64);
-    if (sshfp != 0)
-        (void)printf("  DNS              %s. IN SSHFP %u 1 %s\n"
-                     "                   %s. IN SSHFP %u 2 %s\n",
-                     args->host, sshfp, key->sha1, args->host, sshfp, key->sha256_hex);
+}
+
+// The forms that are a line of a file: nothing in front of them, so that they can be copied.
+static void print_lines(const struct lh_sshd_args *args, const struct lh_offered_keys *keys)
+{
+    char name[300];
+
+    known_hosts_name(args, name, sizeof name);
+    (void)printf("\nFor known_hosts, a line a key:\n");
+    for (size_t i = 0; i < keys->count; i++) {
+        const struct lh_public_key *key = &keys->items[i].key;
+        if (keys->items[i].usable)
+            (void)printf("%s %s %s\n", name, key->type, key->base64);
+    }
+    (void)printf("\nFor DNS, two records a key:\n");
+    for (size_t i = 0; i < keys->count; i++) {
+        const struct lh_public_key *key = &keys->items[i].key;
+        unsigned sshfp = lh_public_key_sshfp(key);
+        if (keys->items[i].usable && sshfp != 0)
+            (void)printf("%s. IN SSHFP %u 1 %s\n%s. IN SSHFP %u 2 %s\n", args->host, sshfp,
+                         key->sha1, args->host, sshfp, key->sha256_hex);
+    }
 }
 
 static bool holds(const struct lh_offered_keys *keys, const struct lh_public_key *key)
@@ -95,8 +110,13 @@ static unsigned compare_port(const struct lh_sshd_args *args, const struct lh_of
     struct lh_offered_keys shown = {0};
     unsigned differences = 0;
 
-    if (strcmp(args->root, "/") != 0 || lh_offered_scan(args->port, &shown) != 0)
+    if (strcmp(args->root, "/") != 0)
         return 0;
+    if (lh_offered_scan(args->port, &shown) != 0) {
+        (void)printf("nothing answers on port %u of 127.0.0.1: what sshd shows was not compared\n",
+                     args->port);
+        return 0;
+    }
     for (size_t i = 0; i < shown.count; i++) {
         if (holds(keys, &shown.items[i].key))
             continue;
@@ -116,19 +136,53 @@ static unsigned compare_port(const struct lh_sshd_args *args, const struct lh_of
     return differences;
 }
 
-// Whether the fingerprint that was expected is offered. Returns 0 if so.
-static unsigned check_expected(const struct lh_pin *pin, const struct lh_offered_keys *keys)
+// The key that a fingerprint is of, among those offered; NULL where it is of none.
+static const struct lh_public_key *find_pinned(const struct lh_pin *pin,
+                                               const struct lh_offered_keys *keys)
 {
     for (size_t i = 0; i < keys->count; i++) {
         const struct lh_public_key *key = &keys->items[i].key;
-        if (keys->items[i].usable && lh_pin_matches(pin, 1, key->blob, key->blob_len)) {
-            (void)printf("the expected fingerprint is that of the %s key\n", key->type);
-            return 0;
-        }
+        if (keys->items[i].usable && lh_pin_matches(pin, 1, key->blob, key->blob_len))
+            return key;
     }
-    (void)printf("warning: the expected fingerprint is none of those offered: clients that pin it "
-                 "will refuse this server\n");
-    return 1;
+    return NULL;
+}
+
+// Whether the fingerprint that was expected is offered. Returns 0 if so.
+static unsigned check_expected(const struct lh_pin *pin, const struct lh_offered_keys *keys)
+{
+    const struct lh_public_key *key = find_pinned(pin, keys);
+
+    if (key != NULL)
+        (void)printf("the expected fingerprint is that of the %s key\n", key->type);
+    else
+        (void)printf("warning: the expected fingerprint is none of those offered: clients that pin "
+                     "it\nwill refuse this server\n");
+    return key == NULL;
+}
+
+// The fingerprint that HSTS hands out, where it is installed. Returns 0 if it is offered, or if
+// there is none.
+static unsigned check_promise(const struct lh_sshd_args *args, const struct lh_offered_keys *keys)
+{
+    struct lh_aspera_conf conf;
+    const char *path;
+    struct lh_pin pin;
+    char shown[512];
+
+    if (!lh_aspera_conf_read(args->root, &conf, &path))
+        return 0;
+    bool promised = *conf.fingerprint != '\0';
+    bool sound = promised && lh_pin_parse(conf.fingerprint, &pin) == 0;
+    const struct lh_public_key *key = sound ? find_pinned(&pin, keys) : NULL;
+    lh_escape(conf.fingerprint, strlen(conf.fingerprint), shown, sizeof shown);
+    if (key != NULL)
+        (void)printf("%s has the fingerprint of the %s key\n", path, key->type);
+    else if (promised)
+        (void)printf("warning: ssh_host_key_fingerprint in %s is none of those offered:\n%s\n",
+                     path, shown);
+    lh_aspera_conf_fini(&conf);
+    return promised && key == NULL;
 }
 
 static lh_err
@@ -167,13 +221,16 @@ int lh_sshd_fingerprint_main(int argc, char **argv)
     for (size_t i = 0; i < keys.count; i++) {
         const struct lh_offered_key *key = &keys.items[i];
         if (key->usable)
-            print_key(&args, key);
+            print_key(key);
         else
             (void)printf("not offered: %s\n",
                          lh_escape(key->why_not, strlen(key->why_not), shown, sizeof shown));
     }
+    print_lines(&args, &keys);
+    (void)printf("\n");
     if (args.expected != NULL)
         warnings += check_expected(&pin, &keys);
+    warnings += check_promise(&args, &keys);
     warnings += compare_port(&args, &keys);
     if (fflush(stdout) != 0)
         return lh_sshd_fail("cannot write the fingerprints");
@@ -194,8 +251,9 @@ static void print_note(const struct lh_sshd_args *args, const struct lh_offered_
                  args->host, args->port);
     (void)printf("  ascp and lhcp:     -P %u\n", args->port);
     (void)printf("  Transfer specs:    \"ssh_port\": %u\n", args->port);
-    (void)printf("  ssh and sftp:      ssh -p %u USER@%s, sftp -P %u USER@%s\n\n", args->port,
-                 args->host, args->port, args->host);
+    (void)printf("  ssh and sftp:      ssh -p %u USER@%s\n"
+                 "                     sftp -P %u USER@%s\n\n",
+                 args->port, args->host, args->port, args->host);
     (void)printf("If a firewall of yours filters outgoing connections, it must let TCP and UDP to\n"
                  "port %u pass.\n\n",
                  args->port);

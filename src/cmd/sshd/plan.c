@@ -88,6 +88,79 @@ static void put_values(const char *lead, const char *values)
     free(escaped);
 }
 
+// Whether a comma-separated list names the word.
+static bool list_has(const char *list, const char *word, size_t len)
+{
+    while (*list != '\0') {
+        size_t part = strcspn(list, ",");
+        if (part == len && strncmp(list, word, len) == 0)
+            return true;
+        list += part + (list[part] == ',');
+    }
+    return false;
+}
+
+// Those of the list `from` that `other` has not, from the heap; NULL where there is no memory.
+static char *missing(const char *from, const char *other)
+{
+    char *out = calloc(1, strlen(from) + 1);
+    size_t used = 0;
+
+    while (out != NULL && *from != '\0') {
+        size_t part = strcspn(from, ",");
+        if (!list_has(other, from, part)) {
+            if (used > 0)
+                out[used++] = ',';
+            memcpy(out + used, from, part);
+            used += part;
+        }
+        from += part + (from[part] == ',');
+    }
+    return out;
+}
+
+// Of lists of algorithms what goes and what comes; the rest stays.
+static void put_lists(const char *before, const char *after)
+{
+    char *gone = missing(before, after), *come = missing(after, before);
+
+    if (gone != NULL && *gone != '\0')
+        put_values("    - ", gone);
+    if (come != NULL && *come != '\0')
+        put_values("    + ", come);
+    if (gone != NULL && come != NULL && *gone == '\0' && *come == '\0')
+        put_values("    in another order: ", after);
+    free(gone);
+    free(come);
+}
+
+static void put_change(const struct lh_sshd_change *change)
+{
+    const char *who = strcmp(change->who, "everybody") == 0 ? "" : change->who;
+    bool lines = strchr(change->before, '\n') != NULL || strchr(change->after, '\n') != NULL;
+    bool lists =
+        !lines && strchr(change->before, ',') != NULL && strchr(change->after, ',') != NULL;
+    const char *before = *change->before == '\0' ? "(nothing)" : change->before;
+    const char *after = *change->after == '\0' ? "(nothing)" : change->after;
+    char one[512], escaped[1024];
+
+    (void)snprintf(one, sizeof one, "  %-28s %.200s -> %.200s%s%.60s%s", change->keyword, before,
+                   after, *who == '\0' ? "" : " (", who, *who == '\0' ? "" : ")");
+    if (!lines && !lists && strlen(one) <= COLUMNS) {
+        (void)printf("%s\n", lh_escape(one, strlen(one), escaped, sizeof escaped));
+        return;
+    }
+    (void)snprintf(one, sizeof one, "%s%s%.400s%s", change->keyword, *who == '\0' ? "" : " (", who,
+                   *who == '\0' ? "" : ")");
+    (void)printf("  %s\n", lh_escape(one, strlen(one), escaped, sizeof escaped));
+    if (lists) {
+        put_lists(change->before, change->after);
+        return;
+    }
+    put_values("    - ", change->before);
+    put_values("    + ", change->after);
+}
+
 // The difference holds what files hold, line by line: each is escaped.
 static void put_difference(const char *text)
 {
@@ -126,11 +199,8 @@ static void print_plan(const struct lh_sshd_plan *plan, const char *profile, boo
     struct lh_sshd_show show = {.colour = lh_sshd_colour(), .columns = COLUMNS};
 
     (void)printf("Profile %s. Values that change:\n", profile);
-    for (size_t i = 0; i < plan->change_count; i++) {
-        (void)printf("  %s (%s)\n", plan->changes[i].keyword, plan->changes[i].who);
-        put_values("    - ", plan->changes[i].before);
-        put_values("    + ", plan->changes[i].after);
-    }
+    for (size_t i = 0; i < plan->change_count; i++)
+        put_change(&plan->changes[i]);
     if (plan->change_count == 0)
         (void)printf("  none\n");
     (void)printf("\nText that changes:\n");
