@@ -302,6 +302,24 @@ def test_the_files_are_written_where_one_says_and_nowhere_else():
         assert plan(root, "--write", folder)[0] == 70, "is gone"
 
 
+def test_the_sshd_of_the_tests_and_of_the_demonstration_is_set_up_by_a_plan():
+    need_namespaces()
+    with open(os.path.join(sshd_fixture.setting("DIR"), "main/sshd_config")) as file:
+        text = file.read()
+    assert "# lhctl sshd: begin." in text and "#lhctl# X11Forwarding yes" in text, text
+    done = subprocess.run(["sh", "-c", ". %s; lh_sshd_check" % sshd_fixture.SCRIPT], capture_output=True, text=True, check=False)
+    assert done.returncode == 1 and "\n0 high, 0 medium, " in "\n" + done.stdout, done.stdout
+    values = {}
+    listed = subprocess.run(["/usr/sbin/sshd", "-T", "-f", os.path.join(sshd_fixture.setting("DIR"), "main/sshd_config"), "-C",
+                             "user=lhuser1,host=x,addr=192.0.2.1,laddr=192.0.2.2,lport=33001"], capture_output=True, text=True,
+                            check=True).stdout
+    for line in listed.splitlines():
+        keyword, _, value = line.partition(" ")
+        values.setdefault(keyword.lower(), []).append(value.lower())
+    for keyword, value in WANTED.items():
+        assert values[keyword] == [value], (keyword, values[keyword])
+
+
 def test_files_that_sshd_refuses_are_not_planned_over():
     with c.Root("Banner \"x\nShowPatchLevel yes\n") as root:
         add_keys(root)

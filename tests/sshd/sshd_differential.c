@@ -5,6 +5,7 @@
 //
 //   LH_SSHD_FILES   how many files by chance (2,000; 50,000 with LH_TEST_LONG)
 //   LH_TEST_SEED    the first seed; one file a seed
+//   LH_SSHD_FILE    no tests: this file is compared (tests/sshd/foreign.py)
 //
 // Two halves run at once, in processes of their own.
 #include "check.h"
@@ -256,8 +257,27 @@ static void the_corpus_means_to_us_what_it_means_to_sshd(void **state)
     assert_true(files >= 40);
 }
 
+// One file from elsewhere, for every persona: a line each. Returns the exit status: 1 where we
+// differ.
+static int compare_file(const char *path)
+{
+    static const char *const names[] = {
+        [AGREES] = "agrees", [REFUSED] = "refused", [DIFFERS] = "DIFFERS"};
+    char why[1024];
+    int status = 0;
+
+    for (size_t i = 0; i < LH_ARRAY_LEN(personas); i++) {
+        enum outcome outcome = compare(path, &personas[i], why, sizeof why);
+        (void)printf("%s %s %s %s\n", names[outcome], personas[i].user, path,
+                     outcome == AGREES ? "" : why);
+        status |= outcome == DIFFERS;
+    }
+    return status;
+}
+
 int main(void)
 {
+    const char *file = getenv("LH_SSHD_FILE");
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_corpus_means_to_us_what_it_means_to_sshd),
         cmocka_unit_test(files_made_by_chance_mean_to_us_what_they_mean_to_sshd),
@@ -269,7 +289,7 @@ int main(void)
         (void)printf("1..0 # SKIP no sshd to ask: %s\n", info.text);
         return err == LH_NONE ? 0 : 1;
     }
-    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    int failed = file != NULL ? compare_file(file) : cmocka_run_group_tests(tests, NULL, NULL);
     lh_sshd_judge_fini(&judge);
     return failed;
 }

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
 #
-# A private, hardened sshd for tests and the demonstration. Nothing on this machine changes.
+# A private, hardened sshd for tests and the demonstration. Nothing on this machine changes. Its configuration is the
+# distribution's, hardened by our own `lhctl sshd plan` (profile modern), and a few lines that only a fixture needs.
 #
 #   tests/support/sshd.sh run COMMAND...     prepares, starts sshd, runs COMMAND, cleans up; its exit status
 #   . tests/support/sshd.sh                  the functions below, for COMMAND itself and for other fixtures
@@ -12,14 +13,16 @@
 # keys, on the real loopback; so does root where namespaces are forbidden (a container) and with LH_SSHD_MODE=self.
 #
 # Settings (environment), with their defaults:
-#   LH_SSHD_BIN        <top>/build/src/cmd   folder of lhserver: first in PATH of sessions
+#   LH_SSHD_BIN        <top>/build/src/cmd   folder of lhserver and lhctl: first in PATH of sessions
+#   LH_SSHD_LHCTL      lhctl beside lhserver, or of a build folder
 #   LH_SSHD_PORT       33001
 #   LH_SSHD_ADDRESS    127.0.0.1             ListenAddress
 #   LH_SSHD_KEYS       "ed25519 ecdsa rsa"   types of host key it has, the first being the one it prefers
 #   LH_SSHD_USERS      2                     throw-away users (root only)
 #   LH_SSHD_PASSWORD   ""                    not empty: users may log in with it (root only)
 #   LH_SSHD_HOMES      ""                    folder for the homes instead of tmpfs (root only): large trees
-#   LH_SSHD_EXTRA      ""                    further lines of sshd_config
+#   LH_SSHD_CIPHERS    ""                    instead of those of the profile
+#   LH_SSHD_EXTRA      ""                    further lines, at the end of sshd_config
 #
 # `run` exports, besides these:
 #   LH_SSHD_MODE       users | self          throw-away users, or the calling user
@@ -34,6 +37,7 @@
 #   lh_sshd_start [NAME]    starts an instance at LH_SSHD_ADDRESS:LH_SSHD_PORT with the settings of the moment and
 #                           waits until it listens (host keys are made the first time, in $LH_SSHD_DIR/NAME)
 #   lh_sshd_stop [NAME]     stops it; sessions that are under way live on
+#   lh_sshd_check [NAME]    runs `lhctl sshd check` on its configuration
 #   lh_sshd_log [NAME]      path of its log
 #   lh_sshd_user [N]        name of the Nth user, from 1
 #   lh_sshd_home [N]        and home
@@ -50,9 +54,15 @@ lh_sshd_settings()
 {
     : "${LH_SSHD_BIN:=$LH_SSHD_TOP/build/src/cmd}" "${LH_SSHD_PORT:=33001}" "${LH_SSHD_ADDRESS:=127.0.0.1}"
     : "${LH_SSHD_KEYS:=ed25519 ecdsa rsa}" "${LH_SSHD_USERS:=2}" "${LH_SSHD_PASSWORD:=}" "${LH_SSHD_HOMES:=}"
-    : "${LH_SSHD_EXTRA:=}"
+    : "${LH_SSHD_EXTRA:=}" "${LH_SSHD_CIPHERS:=}"
+    # LH_SSHD_BIN may be the folder of another server, and become one later.
+    for _folder in "$LH_SSHD_BIN" "${LH_BUILD:-}/src/cmd" "$LH_SSHD_TOP/build/src/cmd"; do
+        [ -n "${LH_SSHD_LHCTL:-}" ] || [ ! -x "$_folder/lhctl" ] || LH_SSHD_LHCTL=$(cd "$_folder" && pwd)/lhctl
+    done
+    [ -n "${LH_SSHD_LHCTL:-}" ] || lh_sshd_die "no lhctl beside lhserver, nor in a build folder: build it"
+    export LH_SSHD_LHCTL
     export LH_SSHD_TOP LH_SSHD_BIN LH_SSHD_PORT LH_SSHD_ADDRESS LH_SSHD_KEYS LH_SSHD_USERS LH_SSHD_PASSWORD
-    export LH_SSHD_HOMES LH_SSHD_EXTRA
+    export LH_SSHD_HOMES LH_SSHD_EXTRA LH_SSHD_CIPHERS
 }
 
 lh_sshd_user()
@@ -179,64 +189,80 @@ lh_sshd_cleanup()
 
 # --- Instances ----------------------------------------------------------------------------------------------------
 
-# Those of the algorithms "$2..." that `sshd -Q $1` knows, joined by commas.
-lh_sshd_known_of()
-{
-    _kind=$1
-    shift
-    _all=$(ssh -Q "$_kind")
-    for _name in "$@"; do
-        echo "$_all" | grep -Fx -- "$_name"
-    done | paste -s -d , -
-}
-
-lh_sshd_config()
+# A root for `lhctl sshd plan`: the distribution's sshd_config, but for drop-ins of this machine, with our host keys and
+# address; and an administrator, without whom no plan can be carried out.
+lh_sshd_root()
 {
     _dir=$LH_SSHD_DIR/$1
-    echo "Port $LH_SSHD_PORT"
-    echo "ListenAddress $LH_SSHD_ADDRESS"
+    _root=$_dir/root
+    _uid=$(id -u)
+    [ "$_uid" != 0 ] || _uid=1000
+    mkdir -p "$_root/etc/ssh" "$_root/home/keeper/.ssh" "$_root$_dir"
     for _type in $LH_SSHD_KEYS; do
+        cp "$_dir/host_$_type" "$_dir/host_$_type.pub" "$_root$_dir"
         echo "HostKey $_dir/host_$_type"
-    done
+    done > "$_root/etc/ssh/sshd_config"
+    _default=/usr/share/openssh/sshd_config # as Debian's package has it
+    [ -r $_default ] || _default=/etc/ssh/sshd_config
+    {
+        echo "ListenAddress $LH_SSHD_ADDRESS"
+        if [ -r $_default ]; then grep -iv '^[[:space:]]*Include[[:space:]]' $_default; fi
+    } >> "$_root/etc/ssh/sshd_config"
+    printf 'root:x:0:0::/root:/bin/sh\nkeeper:x:%s:%s::/home/keeper:/bin/sh\n' "$_uid" "$_uid" > "$_root/etc/passwd"
+    printf 'root:x:0:\nkeeper:x:%s:\n' "$_uid" > "$_root/etc/group"
+    printf 'keeper:*:19000:0:99999:7:::\n' > "$_root/etc/shadow"
+    printf 'keeper ALL=(ALL) NOPASSWD: ALL\n' > "$_root/etc/sudoers"
+    mkdir -p "$_root$LH_SSHD_DIR/authorized"
+    cp "$LH_SSHD_DIR/client/id.pub" "$_root/home/keeper/.ssh/authorized_keys" # where the default has keys
+    cp "$LH_SSHD_DIR/client/id.pub" "$_root$LH_SSHD_DIR/authorized/keeper"    # and we
+}
+
+# The lines that only a fixture needs. They stand in front: the first value wins.
+lh_sshd_own_lines()
+{
+    _dir=$LH_SSHD_DIR/$1
+    echo "# Of the fixture:"
     echo "PidFile $_dir/pid"
     echo "AuthorizedKeysFile $LH_SSHD_DIR/authorized/%u"
     # self: the journals of lhserver must not reach the user's own state directory.
     if [ "$LH_SSHD_MODE" = self ]; then _state="XDG_STATE_HOME=$LH_SSHD_DIR/state"; else _state=; fi
     echo "SetEnv PATH=$LH_SSHD_BIN:/usr/bin:/bin $_state"
-    echo "Ciphers $(lh_sshd_known_of cipher aes128-gcm@openssh.com aes256-gcm@openssh.com aes256-ctr aes128-ctr)"
-    echo "MACs $(lh_sshd_known_of mac hmac-sha2-256-etm@openssh.com hmac-sha2-512-etm@openssh.com)"
-    echo "KexAlgorithms $(lh_sshd_known_of kex mlkem768x25519-sha256 sntrup761x25519-sha512@openssh.com \
-        curve25519-sha256 curve25519-sha256@libssh.org)"
-    if [ "$LH_SSHD_MODE" = users ]; then
-        echo "PermitRootLogin no"
-        echo "StrictModes yes"
-    else
+    if [ "$LH_SSHD_MODE" = self ]; then
         echo "PermitRootLogin prohibit-password"
         echo "AllowUsers $(id -un)"
         echo "StrictModes no" # the fixture lies below /tmp
     fi
-    if [ -n "$LH_SSHD_PASSWORD" ]; then echo "PasswordAuthentication yes"; else echo "PasswordAuthentication no"; fi
-    cat << 'END'
-UsePAM no
-PubkeyAuthentication yes
-PermitEmptyPasswords no
-KbdInteractiveAuthentication no
-DisableForwarding yes
-AllowTcpForwarding no
-AllowStreamLocalForwarding no
-AllowAgentForwarding no
-X11Forwarding no
-PermitTunnel no
-PermitTTY no
-PermitUserEnvironment no
-PermitUserRC no
-GatewayPorts no
-PrintMotd no
-LogLevel VERBOSE
-LoginGraceTime 30
-MaxStartups 100
-MaxSessions 10
-END
+    [ -z "$LH_SSHD_PASSWORD" ] || echo "PasswordAuthentication yes"
+    [ -z "$LH_SSHD_CIPHERS" ] || echo "Ciphers $LH_SSHD_CIPHERS"
+    echo "UsePAM no" # PAM knows no users of ours
+    echo "PermitTTY no"
+    echo "PrintMotd no"
+    echo "LoginGraceTime 30"
+    echo "MaxStartups 100" # tests log in many times at once
+    # A profile offers one or two host keys; tests want all that they asked for.
+    for _type in $LH_SSHD_KEYS; do
+        grep -qx "HostKey $_dir/host_$_type" "$_dir/planned/etc/ssh/sshd_config" || echo "HostKey $_dir/host_$_type"
+    done
+}
+
+# What is shipped is what is tested: `lhctl sshd plan` hardens the distribution's configuration.
+lh_sshd_config()
+{
+    _dir=$LH_SSHD_DIR/$1
+    case " $LH_SSHD_KEYS " in
+    *" ed25519 "*) _profile=modern ;;
+    *" ecdsa "*) _profile=aspera-4 ;;
+    *) _profile=aspera-3 ;;
+    esac
+    _keep=
+    [ -z "$LH_SSHD_PASSWORD" ] || _keep="--passwords keep"
+    lh_sshd_root "$1"
+    mkdir -p "$_dir/planned"
+    # shellcheck disable=SC2086 # _keep is two words or none
+    "$LH_SSHD_LHCTL" sshd plan $_profile --root "$_root" --port "$LH_SSHD_PORT" --days 0 $_keep \
+        --write "$_dir/planned" > "$_dir/plan" 2>&1 || lh_sshd_die "lhctl sshd plan: $(cat "$_dir/plan")"
+    lh_sshd_own_lines "$1"
+    cat "$_dir/planned/etc/ssh/sshd_config"
     printf '%s\n' "$LH_SSHD_EXTRA"
 }
 
@@ -250,7 +276,9 @@ lh_sshd_start()
         [ -e "$_dir/host_$_type" ] ||
             ssh-keygen -q -t "$_type" -N '' -C "longhaul test" -f "$_dir/host_$_type" || return 1
     done
-    lh_sshd_config "$_name" > "$_dir/sshd_config"
+    lh_sshd_config "$_name" > "$_dir/sshd_config.new" || return 1
+    mv "$_dir/sshd_config.new" "$_dir/sshd_config"
+    cp "$_dir/sshd_config" "$_dir/root$_dir" # for lh_sshd_check
     rm -f "$_dir/pid"
     "$_sshd" -f "$_dir/sshd_config" -E "$_dir/log" || lh_sshd_die "sshd does not start; its log: $(cat "$_dir/log")"
     # sshd writes its pid once it listens.
@@ -266,6 +294,13 @@ lh_sshd_start()
         LH_SSHD_SHA1=$(lh_sshd_fingerprint sha1 "${LH_SSHD_KEYS%% *}")
         export LH_SSHD_SHA256 LH_SSHD_SHA1
     fi
+}
+
+# What `lhctl sshd check` says of an instance's configuration. Its exit status.
+lh_sshd_check()
+{
+    _dir=$LH_SSHD_DIR/${1:-main}
+    "$LH_SSHD_LHCTL" sshd check --root "$_dir/root" --config "$_dir/sshd_config" --port "$LH_SSHD_PORT" --days 0
 }
 
 lh_sshd_stop()

@@ -129,8 +129,8 @@ void lh_sshd_show_text(const struct lh_sshd_report *report,
                   lh_sshd_report_count(report, LH_SSHD_GRADE_OK));
     if (lh_sshd_exit_status(report) > 0)
         (void)fprintf(out, "lhctl sshd plan shows what would mend all of sshd_config at once, and "
-                           "whom it would\naffect. After a change by hand: sshd -t && systemctl "
-                           "reload ssh. Keep this session\nopen until a new login has worked.\n");
+                           "whom it\nwould affect. After a change by hand: sshd -t && systemctl "
+                           "reload ssh. Keep this\nsession open until a new login has worked.\n");
 }
 
 int lh_sshd_exit_status(const struct lh_sshd_report *report)
