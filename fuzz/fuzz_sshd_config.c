@@ -2,6 +2,7 @@
 //
 // Any bytes as sshd_config: printing gives them back, evaluating harms nothing, and an edit changes
 // the line that it names and no other. What is behind the first zero byte is an included file.
+// With LH_FUZZ_ROUND_TRIP set only printing and the edit are tried, thirty times as fast.
 #include <stdlib.h>
 #include <string.h>
 
@@ -124,9 +125,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
             LH_ASSERT(lh_sshd_doc_attach(doc, i, lh_steal(&child)) == 0);
     }
     lh_sshd_doc_free(child);
-    check_evaluation(doc);
+    bool whole = getenv("LH_FUZZ_ROUND_TRIP") == NULL;
+    if (whole)
+        check_evaluation(doc);
     if (own > 0)
         check_edit(doc, data, own);
+    if (!whole)
+        return 0;
     struct lh_sshd_doc *fresh = NULL;
     LH_ASSERT(lh_sshd_doc_parse("fuzz", data, own, &fresh) == 0);
     check_plan(fresh, data, own);

@@ -29,20 +29,24 @@ static bool is_mark(const struct lh_sshd_doc *doc, size_t index, const char *mar
            (body == len || (body == len + 1 && text[len] == '\r'));
 }
 
-// Takes out what an earlier run wrote. A mark without its partner is left alone, with its lines.
+// Takes out what an earlier run wrote. A mark without its partner goes alone: its lines stay, and
+// left where it is it could find a partner in the next run.
 static void remove_blocks(struct lh_sshd_doc *doc)
 {
-    for (size_t begin = 0; begin < doc->count; begin++) {
-        if (!is_mark(doc, begin, MARK_BEGIN))
-            continue;
-        size_t end = begin + 1;
-        while (end < doc->count && !is_mark(doc, end, MARK_END) && !is_mark(doc, end, MARK_BEGIN))
+    for (size_t at = 0; at < doc->count;) {
+        size_t end = at + 1;
+        bool begins = is_mark(doc, at, MARK_BEGIN);
+        while (begins && end < doc->count && !is_mark(doc, end, MARK_END) &&
+               !is_mark(doc, end, MARK_BEGIN))
             end++;
-        if (end == doc->count || !is_mark(doc, end, MARK_END))
-            continue;
-        for (size_t i = begin; i <= end; i++)
-            lh_sshd_doc_remove(doc, begin);
-        begin--; // may wrap to the largest size_t, which the loop's ++ brings back to 0
+        if (begins && end < doc->count && is_mark(doc, end, MARK_END)) {
+            for (size_t i = at; i <= end; i++)
+                lh_sshd_doc_remove(doc, at);
+        } else if (begins || is_mark(doc, at, MARK_END)) {
+            lh_sshd_doc_remove(doc, at);
+        } else {
+            at++;
+        }
     }
 }
 

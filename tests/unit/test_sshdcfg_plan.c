@@ -50,13 +50,16 @@ static void settings_go_to_the_head_and_what_they_manage_becomes_a_comment(void 
         {&with_block, "Banner x",
          BEGIN "Port 33001\nUseDNS no\n" END "Banner x\n" BEGIN
                "Match User a\n    ForceCommand x\nMatch all\n" END},
-        // What an earlier run wrote goes; a mark without its partner takes nothing with it.
+        // What an earlier run wrote goes; a mark without its partner goes alone, so that it never
+        // finds one.
         {&plain, BEGIN "Port 1\n" END "Banner x\n" BEGIN "Match User b\n" END,
          BEGIN "Port 33001\nUseDNS no\n" END "Banner x\n"},
         {&plain, BEGIN "Banner x\n" BEGIN "Port 1\n" END "Banner y\n",
-         BEGIN "Port 33001\nUseDNS no\n" END BEGIN "Banner x\nBanner y\n"},
+         BEGIN "Port 33001\nUseDNS no\n" END "Banner x\nBanner y\n"},
         {&plain, "Banner x\n" BEGIN "Banner z\n",
-         BEGIN "Port 33001\nUseDNS no\n" END "Banner x\n" BEGIN "Banner z\n"},
+         BEGIN "Port 33001\nUseDNS no\n" END "Banner x\nBanner z\n"},
+        {&plain, BEGIN "Banner x\n" BEGIN "Port 1\n" END "Banner y\n" END "Banner z\n",
+         BEGIN "Port 33001\nUseDNS no\n" END "Banner x\nBanner y\nBanner z\n"},
     };
 
     (void)state;
