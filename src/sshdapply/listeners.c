@@ -32,6 +32,7 @@ static bool read_socket(const char *line, size_t len, struct lh_listener *out)
         return false;
     *out = (struct lh_listener){
         .port = row.local_port,
+        .ipv6 = row.ipv6,
         .inode = row.inode,
         .loopback_only = lh_tcp_loopback(row.local),
     };

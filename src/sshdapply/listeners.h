@@ -13,6 +13,7 @@
 
 struct lh_listener {
     uint16_t port;
+    bool ipv6;
     bool loopback_only;
     uint64_t inode;
     pid_t pid;     // who holds it; 0 where that could not be found out

@@ -400,6 +400,8 @@ static lh_err note_state(struct making *making)
         const char *colon = strrchr(value->text, ':');
         uint16_t port = colon == NULL ? 0 : (uint16_t)strtoul(colon + 1, NULL, 10);
         bool known = port == 0;
+        plan->ipv6 = plan->ipv6 || value->text[0] == '[';
+        plan->ipv4 = plan->ipv4 || value->text[0] != '[';
         for (size_t n = 0; n < plan->port_count; n++)
             known = known || plan->ports[n] == port;
         if (!known && plan->port_count < LH_SSHD_PLAN_PORTS_MAX)

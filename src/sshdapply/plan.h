@@ -48,6 +48,8 @@ struct lh_sshd_plan {
     char *config;     // the main file in use
     uint16_t ports[LH_SSHD_PLAN_PORTS_MAX]; // that the files open now
     size_t port_count;
+    bool ipv4; // they open some port over it
+    bool ipv6;
     // With carry_out: the server that runs, and who can prove that logins work.
     pid_t pid;       // 0 where none was found
     char admin[256]; // an administrator with sudo and a key, "" where there is none

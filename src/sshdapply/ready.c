@@ -176,6 +176,12 @@ static bool key_is_enough(const struct lh_sshd_values *values)
     return lh_sshd_values_find(values, "authenticationmethods", 0) == NULL;
 }
 
+static bool is_none(const struct lh_sshd_values *values, const char *keyword)
+{
+    const char *text = lh_sshd_values_text(values, keyword);
+    return *text == '\0' || strcmp(text, "none") == 0;
+}
+
 // What keeps this user from being the administrator who is needed; fills `why` and `mend`.
 static bool is_needed_admin(const struct lh_check *check,
                             const struct lh_check_intent *intent,
@@ -212,6 +218,8 @@ static bool is_needed_admin(const struct lh_check *check,
         (void)snprintf(why, 400,
                        "AuthenticationMethods asks for more than a key: no proof "
                        "could be made");
+    } else if (!is_none(values, "forcecommand") || !is_none(values, "chrootdirectory")) {
+        (void)snprintf(why, 400, "ForceCommand or ChrootDirectory leave this user no shell");
     } else if (!sudo_works(intent->options->tools, account, why, 400)) {
         (void)snprintf(mend, 900, "adduser %.100s sudo && passwd %.100s", account->name,
                        account->name);

@@ -13,6 +13,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/assert.h"
 #include "base/cleanup.h"
 #include "base/text.h"
 #include "sshdapply/check_internal.h"
@@ -76,6 +77,15 @@ static void check_values(struct lh_check *check, const struct lh_check_intent *i
                "an installed sshd and a writable /tmp", "nothing is applied unseen", "");
         return;
     }
+    LH_CLEANUP(lh_sshd_values_fini) struct lh_sshd_values now = {0};
+    struct lh_errinfo info = {0};
+    char is[512];
+    if (lh_sshd_judge_ask(&check->judge, check->config, check->process.arguments,
+                          &check->subjects[0].persona, &now, &info) != 0) {
+        (void)snprintf(is, sizeof is, "sshd refuses the files as they are: %.400s", info.text);
+        refuse(check, "L6", is, "files that sshd takes",
+               "it would not start with them; mend this first", "sshd -t");
+    }
     for (size_t i = 0; i < check->subject_count && check->err == 0; i++)
         check_subject(check, intent, copies.main, i);
     lh_sshd_copies_remove(&copies);
@@ -88,12 +98,60 @@ static pid_t find_server(const struct lh_check *check, const struct lh_sshd_plan
 {
     for (size_t i = 0; i < check->listeners.count; i++) {
         const struct lh_listener *one = &check->listeners.items[i];
-        for (size_t n = 0; n < plan->port_count; n++) {
-            if (one->port == plan->ports[n] && strcmp(one->name, "sshd") == 0)
+        // systemd holds the sockets of ssh.socket.
+        bool may = strcmp(one->name, "sshd") == 0 ||
+                   (strcmp(one->name, "systemd") == 0 && access("/run/systemd/system", F_OK) == 0);
+        for (size_t n = 0; may && n < plan->port_count; n++) {
+            if (one->port == plan->ports[n])
                 return one->pid;
         }
     }
     return 0;
+}
+
+static bool is_listener(const struct lh_check *check, pid_t pid)
+{
+    for (size_t i = 0; i < check->listeners.count; i++) {
+        if (check->listeners.items[i].pid == pid &&
+            strcmp(check->listeners.items[i].name, "sshd") == 0)
+            return true;
+    }
+    return false;
+}
+
+// Whether the files, as they are, open this port over IPv6, or over IPv4.
+static bool files_open(const struct lh_sshd_plan *plan, uint16_t port, bool ipv6)
+{
+    for (size_t i = 0; i < plan->port_count; i++) {
+        if (plan->ports[i] == port)
+            return ipv6 ? plan->ipv6 : plan->ipv4;
+    }
+    return false;
+}
+
+// Whether the running sshd listens where its files say. Where it does not, it has not read them,
+// and what would come back after a rollback is not what is there now.
+static void check_read(struct lh_check *check, const struct lh_sshd_plan *plan)
+{
+    char is[200];
+    bool found[LH_SSHD_PLAN_PORTS_MAX] = {false}, good = true;
+
+    for (size_t i = 0; i < check->listeners.count; i++) {
+        const struct lh_listener *one = &check->listeners.items[i];
+        if (one->pid != plan->pid)
+            continue;
+        good = good && files_open(plan, one->port, one->ipv6);
+        for (size_t n = 0; n < plan->port_count; n++)
+            found[n] = found[n] || plan->ports[n] == one->port;
+    }
+    for (size_t n = 0; n < plan->port_count; n++)
+        good = good && found[n];
+    (void)snprintf(is, sizeof is, "sshd (process %d) does not listen where its files say",
+                   (int)plan->pid);
+    if (!good)
+        refuse(check, "L5", is, "a sshd that has read these files",
+               "they were changed and not read since: what works now could not be brought back",
+               "sshd -t && systemctl reload ssh, or: kill -HUP PID");
 }
 
 static bool can_bind(uint16_t port, int family)
@@ -166,8 +224,18 @@ static void check_server(struct lh_check *check, const struct lh_check_intent *i
 {
     struct lh_sshd_plan *plan = intent->plan;
 
-    plan->pid = intent->options->pid != 0 ? intent->options->pid : find_server(check, plan);
-    if (plan->pid == 0)
+    plan->pid = find_server(check, plan);
+    if (intent->options->pid != 0 &&
+        LH_GUARD(READY_PID, !is_listener(check, intent->options->pid))) {
+        refuse(check, "L5", "the process named by --pid is no sshd that listens",
+               "the number of the sshd that listens", "a signal would end another program", "");
+        return;
+    }
+    if (intent->options->pid != 0)
+        plan->pid = intent->options->pid;
+    if (plan->pid != 0)
+        check_read(check, plan);
+    else
         refuse(check, "L5", "no sshd listens on the ports that the files open now",
                "a running sshd that has read these files",
                "there is nothing that could be told to read the new ones",

@@ -381,12 +381,6 @@ static enum lh_ritual_result decide(struct applying *applying)
     err = lh_sshd_plan_make(&options, &applying->both, ritual->info);
     if (err != 0 || barred(applying, &applying->both))
         return LH_RITUAL_REFUSED;
-    // The state directory is made only now that something is going to be changed.
-    if (ritual->lock_fd < 0) {
-        lh_store_close(ritual);
-        if (lh_store_open(ritual, true) != 0 || lh_store_load(ritual) != 0)
-            return LH_RITUAL_REFUSED;
-    }
     options.carry_out = false;
     return carry_out(applying, &options);
 }
@@ -406,7 +400,8 @@ enum lh_ritual_result lh_ritual_apply(const struct lh_ritual_options *options,
         return LH_RITUAL_REFUSED;
     applying->ritual = &ritual;
     applying->options = plan;
-    lh_err err = lh_store_open(&ritual, false);
+    // The lock is taken before anything is looked at: two at a time would plan over each other.
+    lh_err err = lh_store_open(&ritual, true);
     if (err == 0)
         err = lh_store_load(&ritual);
     if (err == 0)
@@ -415,7 +410,7 @@ enum lh_ritual_result lh_ritual_apply(const struct lh_ritual_options *options,
         lh_ritual_object(&ritual, "L0", "an earlier apply waits for confirm", "one at a time",
                          "the timer of that run would take this one back, too",
                          "lhctl sshd confirm, or: lhctl sshd rollback");
-    } else if (err == 0 || err == LH_NONE) {
+    } else if (err == 0) {
         result = decide(applying);
     }
     lh_sshd_plan_fini(&applying->final);

@@ -74,8 +74,7 @@ static enum lh_ritual_result close_or_restore(struct lh_ritual *ritual)
     lh_ritual_hold_signals();
     lh_err err = close_old(ritual);
     if (err == 0) {
-        lh_timer_disarm(ritual);
-        lh_place_unstage_all(ritual);
+        lh_ritual_sweep(ritual);
         say_done(ritual);
         return LH_RITUAL_OK;
     }

@@ -292,9 +292,7 @@ static lh_err prove_login(const struct proof *proof, enum who who)
     lh_err err = try_login(proof, &(struct attempt){.who = who, .command = "true"}, &result);
     if (err != 0)
         return err;
-    // ForceCommand of the files comes before the key's.
-    bool spoken = who != ADMIN || strstr(result.out, proof->word) != NULL ||
-                  !is(&proof->values[who], "forcecommand", "none");
+    bool spoken = who != ADMIN || strstr(result.out, proof->word) != NULL;
     if (!authenticated(&result) || !spoken) {
         int len = last_line(&result, &why);
         return lh_fail(ritual->info, LH_E_AUTH, 0, "%.60s cannot log in on port %u: %.*s",
@@ -493,16 +491,22 @@ static lh_err prepare(struct proof *proof)
     return err != 0 ? err : write_known(proof);
 }
 
+void lh_proof_clean(struct lh_ritual *ritual)
+{
+    static const char *const names[] = {"proof", "proof.pub", "known"};
+    char path[LH_RITUAL_PATH];
+
+    lh_authorize_remove_all(ritual);
+    ritual->record->key_count = 0;
+    for (size_t i = 0; i < LH_ARRAY_LEN(names); i++) {
+        lh_run_path(ritual, names[i], path);
+        (void)unlink(path);
+    }
+}
+
 static void finish(struct proof *proof)
 {
-    char public[LH_RITUAL_PATH + 8];
-
-    (void)snprintf(public, sizeof public, "%s.pub", proof->key);
-    lh_authorize_remove_all(proof->ritual);
-    proof->ritual->record->key_count = 0;
-    (void)unlink(proof->key);
-    (void)unlink(public);
-    (void)unlink(proof->known);
+    lh_proof_clean(proof->ritual);
     for (int who = 0; who < WHO_N_; who++)
         lh_sshd_values_fini(&proof->values[who]);
     lh_accounts_fini(&proof->accounts);

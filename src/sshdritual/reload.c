@@ -32,6 +32,20 @@
 
 // --- How it was started ---
 
+static bool is_sshd(pid_t pid)
+{
+    char path[64];
+    char *text;
+    size_t len;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
+    if (pid <= 1 || lh_root_read("/", path, 64, &text, &len, NULL) != 0)
+        return false;
+    bool is = strcmp(text, "sshd\n") == 0;
+    free(text);
+    return is;
+}
+
 void lh_server_note(struct lh_ritual *ritual, pid_t pid)
 {
     struct lh_record *record = ritual->record;
@@ -41,6 +55,8 @@ void lh_server_note(struct lh_ritual *ritual, pid_t pid)
 
     record->pid = (uint32_t)pid;
     record->argument_count = 0;
+    if (!is_sshd(pid)) // systemd, of ssh.socket
+        return;
     (void)snprintf(path, sizeof path, "/proc/%d/cmdline", (int)pid);
     if (lh_root_read("/", path, CMDLINE_MAX, &text, &len, NULL) != 0)
         return;
@@ -135,18 +151,25 @@ static bool any_stayed(const struct sockets *before,
     return false;
 }
 
-static bool is_sshd(pid_t pid)
+// The process that is told: the one noted, or, where that is gone, whichever sshd has the ports
+// now.
+static void find_again(struct lh_ritual *ritual)
 {
-    char path[64];
-    char *text;
-    size_t len;
+    LH_CLEANUP(lh_listeners_fini) struct lh_listeners listeners = {0};
+    struct lh_record *record = ritual->record;
 
-    (void)snprintf(path, sizeof path, "/proc/%d/comm", (int)pid);
-    if (pid <= 1 || lh_root_read("/", path, 64, &text, &len, NULL) != 0)
-        return false;
-    bool is = strcmp(text, "sshd\n") == 0;
-    free(text);
-    return is;
+    if (is_sshd((pid_t)record->pid) || lh_listeners_read("/proc", &listeners, NULL) != 0)
+        return;
+    for (size_t i = 0; i < listeners.count; i++) {
+        const struct lh_listener *one = &listeners.items[i];
+        bool ours = one->port == record->port ||
+                    lh_record_has_port(record->old_ports, record->old_port_count, one->port);
+        if (ours && strcmp(one->name, "sshd") == 0) {
+            record->pid = (uint32_t)one->pid;
+            record->pid_given = false;
+            return;
+        }
+    }
 }
 
 static lh_err wait_for(struct lh_ritual *ritual,
@@ -154,6 +177,8 @@ static lh_err wait_for(struct lh_ritual *ritual,
                        const uint16_t *ports,
                        size_t count)
 {
+    pid_t pid = (pid_t)ritual->record->pid;
+    bool lived = is_sshd(pid);
     const struct timespec pause = {.tv_nsec = (long)LISTEN_PAUSE};
     lh_ns deadline = lh_clock_boot() + LISTEN_WAIT;
     struct sockets now;
@@ -167,6 +192,8 @@ static lh_err wait_for(struct lh_ritual *ritual,
         if (wanted && (before == NULL || !any_stayed(before, &now, ports, count)))
             return 0;
         (void)nanosleep(&pause, NULL);
+        if (lived && !is_sshd(pid) && now.count == 0)
+            return lh_fail(ritual->info, LH_E_CLOSED, 0, "sshd (process %d) has ended", (int)pid);
     }
     return lh_fail(
         ritual->info, LH_E_TIMEOUT, 0,
@@ -325,19 +352,11 @@ lh_err lh_server_reload(struct lh_ritual *ritual, const uint16_t *ports, size_t 
     lh_err err = test_files(ritual);
     if (err == 0)
         err = look(&before, ritual->info);
+    find_again(ritual);
     if (err == 0)
         err = tell(ritual);
     if (err == 0)
         err = wait_for(ritual, &before, ports, count);
-    if (err != 0)
-        return err;
-    // A restart gives it another number.
-    struct lh_sshd_process *process = calloc(1, sizeof *process);
-    LH_CLEANUP(lh_listeners_fini) struct lh_listeners listeners = {0};
-    if (process != NULL && !is_sshd((pid_t)ritual->record->pid) &&
-        lh_listeners_read("/proc", &listeners, NULL) == 0 &&
-        lh_sshd_process_find("/proc", &listeners, process) == 0)
-        ritual->record->pid = (uint32_t)process->pid;
-    free(process);
-    return 0;
+    find_again(ritual); // a restart gives it another number
+    return err;
 }

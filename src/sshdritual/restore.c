@@ -12,7 +12,14 @@
 #include "base/cleanup.h"
 #include "sshdritual/ritual_internal.h"
 
-#define ROLLBACK_SECONDS 30 // of the timer that finishes a rollback that dies
+#define ROLLBACK_SECONDS 30u // at most, of the timer that finishes a rollback that dies
+
+void lh_ritual_sweep(struct lh_ritual *ritual)
+{
+    lh_timer_disarm(ritual);
+    lh_proof_clean(ritual);
+    lh_place_unstage_all(ritual);
+}
 
 static lh_err forget(struct lh_ritual *ritual)
 {
@@ -59,7 +66,9 @@ lh_err lh_ritual_restore(struct lh_ritual *ritual)
     LH_ASSERT(phase >= LH_RITUAL_ARMED && phase < LH_RITUAL_RESTORED);
     if (phase == LH_RITUAL_DONE) {
         // Long after confirm no timer runs: this one finishes the way back if we die on it.
-        lh_store_set_deadline(ritual, ROLLBACK_SECONDS);
+        lh_store_set_deadline(ritual, ritual->record->seconds < ROLLBACK_SECONDS
+                                          ? ritual->record->seconds
+                                          : ROLLBACK_SECONDS);
         lh_err err = lh_store_save(ritual, LH_RITUAL_RESTORING);
         if (err == 0)
             err = lh_timer_arm(ritual);
@@ -68,7 +77,7 @@ lh_err lh_ritual_restore(struct lh_ritual *ritual)
     } else {
         (void)!lh_store_save(&quiet, LH_RITUAL_RESTORING);
     }
-    lh_authorize_remove_all(ritual);
+    lh_proof_clean(ritual);
     lh_place_keep_changed(ritual);
     lh_err err = put_back(ritual, phase);
     if (err != 0)
@@ -105,6 +114,9 @@ lh_err lh_ritual_recover(struct lh_ritual *ritual,
                           lh_ritual_phase_name(phase));
             err = lh_ritual_restore(ritual);
         } else {
+            // A run that died behind its last record has left its copies and its timer.
+            if (phase == LH_RITUAL_DONE || phase == LH_RITUAL_RESTORED)
+                lh_ritual_sweep(ritual);
             return 0;
         }
         if (err != 0)

@@ -129,6 +129,8 @@ void lh_unit_disarm(struct lh_ritual *ritual);
 // --- The proof (proof.c, authorize.c) ---
 // Logs in on the new port and tries what must be refused; `full` false: logs in only.
 lh_err lh_proof_make(struct lh_ritual *ritual, bool full) LH_MUST_CHECK;
+// Takes away what a proof left that died: its key, and that key in users' files.
+void lh_proof_clean(struct lh_ritual *ritual);
 // Puts `line` (with the mark of this run) at the head of a file of authorized keys.
 lh_err lh_authorize_add(struct lh_ritual *ritual, const char *path, const char *line) LH_MUST_CHECK;
 // Takes every line of this run out of the files that the record names.
@@ -141,6 +143,8 @@ void lh_authorize_mark(const struct lh_ritual *ritual, char out[64]);
 bool lh_session_is_new(const struct lh_ritual *ritual, bool *out_loopback, char why[200]);
 
 // --- Putting back (restore.c) ---
+// Takes away what only a run under way needs: timer, hidden copies, keys.
+void lh_ritual_sweep(struct lh_ritual *ritual);
 lh_err lh_ritual_restore(struct lh_ritual *ritual) LH_MUST_CHECK;
 // Decides what to do with the record, and restores or forgets first where that is needed. The step
 // that remains: BEGIN, CLOSE, OCCUPIED, ALREADY, NOTHING or WAIT; RESTORE where a rollback is asked

@@ -13,11 +13,13 @@
 
 #include "base/assert.h"
 #include "base/cleanup.h"
+#include "base/tcptable.h"
 #include "sshdapply/tree.h"
 #include "sshdritual/ritual_internal.h"
 
-#define DEPTH_MAX 64
-#define TEXT_MAX  ((size_t)16 << 20)
+#define STATE_ESTABLISHED 1 // as the kernel numbers states
+#define DEPTH_MAX         64
+#define TEXT_MAX          ((size_t)16 << 20)
 
 // Parent and start (ns since boot) of a process.
 static bool read_stat(pid_t pid, pid_t *out_parent, lh_ns *out_start)
@@ -68,22 +70,11 @@ struct connection {
     bool loopback;
 };
 
-static bool is_loopback(const char *address)
-{
-    size_t len = strlen(address);
-
-    if (len == 8)
-        return strcmp(address + 6, "7F") == 0;
-    return strcmp(address, "00000000000000000000000001000000") == 0 ||
-           (strncmp(address, "0000000000000000FFFF0000", 24) == 0 &&
-            strcmp(address + len - 2, "7F") == 0);
-}
-
 // The established connection with this inode in one of the kernel's tables.
 static bool
 find_connection(pid_t pid, const char *table, unsigned long long inode, struct connection *out)
 {
-    char path[64], remote[40], state[8];
+    char path[64];
     char *text;
     size_t len;
     bool found = false;
@@ -92,17 +83,15 @@ find_connection(pid_t pid, const char *table, unsigned long long inode, struct c
     if (lh_root_read("/", path, TEXT_MAX, &text, &len, NULL) != 0)
         return false;
     for (const char *line = text; *line != '\0' && !found;) {
-        unsigned long long this_inode;
-        unsigned port;
-        if (sscanf(line,
-                   " %*[^:]: %*[0-9A-Fa-f]:%x %39[0-9A-Fa-f]:%*x %7s %*s %*s %*s %*s %*s %llu",
-                   &port, remote, state, &this_inode) == 4 &&
-            this_inode == inode && strcmp(state, "01") == 0) {
-            *out = (struct connection){.local_port = port, .loopback = is_loopback(remote)};
+        size_t part = strcspn(line, "\n");
+        struct lh_tcp_row row;
+        if (lh_tcp_row_parse(line, part, &row) && row.inode == inode &&
+            row.state == STATE_ESTABLISHED) {
+            *out = (struct connection){.local_port = row.local_port,
+                                       .loopback = lh_tcp_loopback(row.peer)};
             found = true;
         }
-        line += strcspn(line, "\n");
-        line += *line == '\n';
+        line += part + (line[part] == '\n');
     }
     free(text);
     return found;

@@ -213,6 +213,14 @@ enum lh_ritual_result lh_ritual_watch(const struct lh_ritual_options *options,
             (void)sleep(RETRY_SECONDS);
         drop_lock(&ritual);
     }
+    bool ended =
+        ritual.record->phase == LH_RITUAL_DONE || ritual.record->phase == LH_RITUAL_RESTORED;
+    if (ended && (options->id == NULL || strcmp(options->id, ritual.record->id) == 0)) {
+        // The command died before it could take its copies away.
+        ritual.lock_fd = lh_store_lock(&ritual, "lock");
+        if (ritual.lock_fd >= 0 && look(&ritual) == LH_RITUAL_NOTHING)
+            lh_ritual_sweep(&ritual);
+    }
     lh_store_close(&ritual);
     return LH_RITUAL_OK;
 }

@@ -59,22 +59,26 @@ lh_err lh_unit_arm(struct lh_ritual *ritual)
     static const char *const reload[] = {"daemon-reload", NULL, NULL};
     static const char *const enable[] = {"enable", "--now", LH_RITUAL_TIMER_UNIT ".timer"};
     const struct lh_record *record = ritual->record;
-    char program[LH_RITUAL_PATH], text[3 * LH_RITUAL_PATH];
+    const char *tools = ritual->options->tools;
+    char program[LH_RITUAL_PATH], text[4 * LH_RITUAL_PATH];
 
     if (record->absent_count < LH_ARRAY_LEN(endings))
         return 0; // no systemd
     ssize_t len = readlink("/proc/self/exe", program, sizeof program - 1);
     program[len > 0 ? len : 0] = '\0';
     if (len <= 0 || strpbrk(program, "\"%\\\n") != NULL ||
-        strpbrk(ritual->options->state, "\"%\\\n") != NULL)
+        strpbrk(ritual->options->state, "\"%\\\n") != NULL ||
+        (tools != NULL && strpbrk(tools, "\"%\\\n") != NULL))
         return lh_fail(ritual->info, LH_E_PATH, 0, "a unit cannot name %s or %s", program,
                        ritual->options->state);
     (void)snprintf(text, sizeof text,
                    "# Written by lhctl sshd apply, removed by confirm and rollback.\n[Unit]\n"
                    "Description=Restore the SSH server's configuration\n\n[Service]\n"
                    "Type=oneshot\nTimeoutStartSec=infinity\n"
-                   "ExecStart=\"%s\" sshd timer --state \"%s\" --id %s\n",
-                   program, ritual->options->state, record->id);
+                   "ExecStart=\"%s\" sshd timer --state \"%s\" --id %s --reload %s%s%s%s\n",
+                   program, ritual->options->state, record->id,
+                   lh_ritual_way_name(ritual->options->way), tools == NULL ? "" : " --tools \"",
+                   tools == NULL ? "" : tools, tools == NULL ? "" : "\"");
     lh_err err = write_unit(ritual, record->absent[0], text);
     (void)snprintf(text, sizeof text,
                    "# Written by lhctl sshd apply, removed by confirm and rollback.\n[Unit]\n"
