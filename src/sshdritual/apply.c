@@ -89,17 +89,18 @@ void lh_ritual_hold_signals(void)
     (void)sigprocmask(SIG_BLOCK, &set, NULL);
 }
 
-// Somebody wants us to stop. A terminal that is gone is no such wish: the timer decides then.
-static lh_err check_wish(struct lh_ritual *ritual)
+lh_err lh_ritual_go_on(struct lh_ritual *ritual)
 {
     sigset_t set;
 
+    // Somebody wants us to stop. A terminal that is gone is no such wish: the timer decides then.
     (void)sigpending(&set);
     if (sigismember(&set, SIGINT) == 1 || sigismember(&set, SIGTERM) == 1)
         return lh_fail(ritual->info, LH_E_CANCELED, 0, "interrupted");
     if (lh_store_expired(ritual))
         return lh_fail(ritual->info, LH_E_TIMEOUT, 0, "the time was over before it was proved");
-    return 0;
+    lh_store_set_deadline(ritual, ritual->record->seconds);
+    return lh_store_save(ritual, ritual->record->phase);
 }
 
 // --- Preparing ---
@@ -261,12 +262,14 @@ static lh_err open_port(struct applying *applying, const struct lh_sshd_plan_opt
                       "the files are written; sshd -T gives the values "
                       "planned");
     if (err == 0)
-        err = check_wish(ritual);
+        err = lh_ritual_go_on(ritual);
     if (err == 0)
         err = lh_server_reload(ritual, ports, count);
+    record->opened = lh_clock_boot();
+    if (err == 0)
+        err = lh_ritual_go_on(ritual);
     if (err != 0)
         return err;
-    record->opened = lh_clock_boot();
     lh_ritual_say(ritual, LH_RITUAL_STEP, "port %u is open%s", record->port,
                   count > 1 ? ", beside the old one" : "");
     return 0;
@@ -280,15 +283,14 @@ static lh_err change(struct applying *applying, const struct lh_sshd_plan_option
     lh_err err = lh_timer_arm(ritual);
     if (err != 0)
         return err;
-    lh_ritual_say(ritual, LH_RITUAL_STEP, "the timer is armed: in %u s the old state comes back",
+    lh_ritual_say(ritual, LH_RITUAL_STEP,
+                  "the timer is armed: %u s after the last step the old state comes back",
                   ritual->record->seconds);
     err = open_port(applying, both);
     if (err == 0)
-        err = check_wish(ritual);
-    if (err == 0)
         err = lh_proof_make(ritual, true);
     if (err == 0)
-        err = check_wish(ritual);
+        err = lh_ritual_go_on(ritual);
     return err == 0 ? lh_store_save(ritual, LH_RITUAL_AWAITING) : err;
 }
 

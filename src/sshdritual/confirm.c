@@ -45,10 +45,9 @@ static lh_err close_old(struct lh_ritual *ritual)
     if (err == 0)
         err = lh_server_reload(ritual, record->new_ports, record->new_port_count);
     if (err == 0)
+        err = lh_ritual_go_on(ritual);
+    if (err == 0)
         err = lh_proof_make(ritual, false);
-    if (err == 0 && lh_store_expired(ritual))
-        err =
-            lh_fail(ritual->info, LH_E_TIMEOUT, 0, "the time was over before the port was closed");
     return err == 0 ? lh_store_save(ritual, LH_RITUAL_DONE) : err;
 }
 

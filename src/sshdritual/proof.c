@@ -300,7 +300,7 @@ static lh_err prove_login(const struct proof *proof, enum who who)
     }
     lh_ritual_say(ritual, LH_RITUAL_STEP, "%s logs in on port %u with a key", proof->users[who],
                   ritual->record->port);
-    return 0;
+    return lh_ritual_go_on(ritual);
 }
 
 // One thing that must be refused.
@@ -419,7 +419,7 @@ static lh_err prove_refusal(const struct proof *proof, const struct refusal *ref
         err = lh_fail(proof->ritual->info, LH_E_AUTH, 0, "%s is not refused on port %u: %.*s",
                       refusal->what, proof->ritual->record->port, len, why);
     }
-    return err;
+    return err == 0 ? lh_ritual_go_on(proof->ritual) : err;
 }
 
 static lh_err prove_refusals(const struct proof *proof)

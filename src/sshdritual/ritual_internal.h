@@ -36,6 +36,9 @@ void lh_ritual_object(struct lh_ritual *ritual,
 
 // From here on Ctrl-C and the end of the terminal wait until somebody asks (apply.c).
 void lh_ritual_hold_signals(void);
+// Between two steps: the timer begins anew. LH_E_CANCELED where a person wants to stop,
+// LH_E_TIMEOUT where the time was over already (apply.c).
+lh_err lh_ritual_go_on(struct lh_ritual *ritual) LH_MUST_CHECK;
 
 // --- The state directory (store.c) ---
 
