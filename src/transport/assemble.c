@@ -44,7 +44,8 @@ struct packet {
     uint64_t window;      // bytes that may still enter flight
 };
 
-// Seals and records the packet whose plaintext is `len` bytes at buffer + LH_PACKET_HEADER.
+// Seals (or leaves it to whoever has the keys) and records the packet whose plaintext is `len`
+// bytes at buffer + LH_PACKET_HEADER.
 static size_t seal(struct packet *packet, uint8_t *buffer, size_t len)
 {
     struct lh_lane *lane = packet->lane;
@@ -56,7 +57,9 @@ static size_t seal(struct packet *packet, uint8_t *buffer, size_t len)
     };
     lh_packet_header_write(&header, buffer);
     uint8_t *text = buffer + LH_PACKET_HEADER;
-    lh_err err = lh_lane_keys_seal(&lane->seal_keys, pn, buffer, LH_PACKET_HEADER, text, len, text);
+    lh_err err = lane->keys_taken ? 0
+                                  : lh_lane_keys_seal(&lane->seal_keys, pn, buffer,
+                                                      LH_PACKET_HEADER, text, len, text);
     if (lh_engine_check(packet->transport, err))
         return 0;
     size_t total = len + OVERHEAD;

@@ -19,6 +19,7 @@
 #include "base/math.h"
 #include "base/wipe.h"
 #include "transport/engine_internal.h"
+#include "transport/sealing.h"
 
 #define TAIL_LOSS_MEMORY (10 * LH_SECOND)
 #define BLOCKED_PROBE    (200 * LH_MS)
@@ -413,6 +414,33 @@ void lh_transport_set_packet_size(struct lh_transport *transport,
     lane->config.payload_max = payload_max;
     if (lane->is_udp)
         lh_probe_set_ceiling(&lane->probe, payload_max, lh_lane_usual(lane), transport->now);
+}
+
+void lh_transport_take_keys(struct lh_transport *transport,
+                            uint8_t id,
+                            struct lh_sealing *out_sealing)
+{
+    struct lh_lane *lane = lh_engine_lane(transport, id);
+    LH_ASSERT(lane != NULL && lane->is_udp && !lane->keys_taken && lane->sent.next == 0);
+    *out_sealing = (struct lh_sealing){.seal = lane->seal_keys,
+                                       .open = lane->open_keys,
+                                       .session_id = transport->config.session_id,
+                                       .lane = id};
+    lh_wipe(&lane->seal_keys, sizeof lane->seal_keys);
+    lh_wipe(&lane->open_keys, sizeof lane->open_keys);
+    lane->keys_taken = true;
+}
+
+void lh_transport_fail(struct lh_transport *transport, lh_err err)
+{
+    LH_ASSERT(err < 0);
+    lh_engine_finish(transport, err, NULL, 0);
+}
+
+lh_ns lh_transport_lane_pto(const struct lh_transport *transport, uint8_t id)
+{
+    const struct lh_lane *lane = lh_engine_lane(transport, id);
+    return lane == NULL ? LH_SECOND : lh_rtt_pto(&lane->rtt);
 }
 
 void lh_transport_ping(struct lh_transport *transport, uint8_t id, lh_ns now)

@@ -543,7 +543,8 @@ void lh_lane_get_stats(const struct lh_lane *lane, struct lh_lane_stats *out_sta
     out_stats->ce_packets = lane->reporter.ce;
     out_stats->ce_reported = lane->ecn.ce;
     out_stats->ecn = lh_ecn_name(&lane->ecn);
-    out_stats->epoch = lane->seal_keys.epoch;
+    out_stats->epoch = lane->keys_taken ? lh_sub_sat(lane->sent.next, 1) >> lane->epoch_shift
+                                        : lane->seal_keys.epoch;
     out_stats->rtt_smoothed = lane->rtt.latest == 0 ? 0 : lane->rtt.smoothed;
     out_stats->rtt_min = lh_rtt_min(&lane->rtt);
     out_stats->queue_delay = lane->rtt.queue_delay;

@@ -41,14 +41,15 @@ struct lh_lane {
     enum lh_lane_state state;
     struct lh_lane_config config;
     uint8_t epoch_shift;
+    bool keys_taken; // whoever has them seals and opens (sealing.h)
 
     // What comes in.
-    struct lh_lane_keys open_keys;
+    struct lh_lane_keys open_keys; // none where keys_taken
     struct lh_replay replay;
     struct lh_reporter reporter;
 
     // What goes out.
-    struct lh_lane_keys seal_keys;
+    struct lh_lane_keys seal_keys; // none where keys_taken
     struct lh_sent sent;
     struct lh_loss loss;
     struct lh_rtt rtt;

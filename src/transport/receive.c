@@ -7,9 +7,13 @@
 // count behind and nothing else, and nothing is ever answered to it. After that the peer is who it
 // is, but it may still lie: each frame is checked by the sub-machine it belongs to, and a lie ends
 // the session.
+//
+// The packets of a lane whose keys were taken come opened; the replay window then stands behind the
+// AEAD, and both still before anything else.
 #include "base/assert.h"
 #include "base/math.h"
 #include "transport/engine_internal.h"
+#include "transport/sealing.h"
 
 struct arrival {
     struct lh_transport *transport;
@@ -216,13 +220,30 @@ static void refuse(struct arrival *arrival,
     }
 }
 
-// Something that is not the peer's. Only what had a good header counts towards the forgery limit.
-static void on_forged(struct lh_transport *transport, struct lh_lane *lane)
+// Things that are not the peer's. Only what had a good header counts towards the forgery limit.
+static void on_forged(struct lh_transport *transport, struct lh_lane *lane, uint64_t count)
 {
-    lane->stats.forged_packets++;
-    transport->forged++;
+    lane->stats.forged_packets += count;
+    transport->forged += count;
     if (LH_GUARD(FORGERY_LIMIT, transport->forged >= transport->forgery_limit))
         lh_engine_finish(transport, LH_E_AUTH, NULL, 0);
+}
+
+// LH_E_AUTH: it is no packet of this lane.
+static lh_err read_header(const struct lh_transport *transport,
+                          const struct lh_lane *lane,
+                          const struct lh_dgram *dgram,
+                          struct lh_packet_header *out_header)
+{
+    if (lane->keys_taken) {
+        out_header->pn = lh_sealing_number(dgram->data, dgram->len);
+        return 0;
+    }
+    lh_err err = lh_packet_header_read(dgram->data, dgram->len, lane->replay.top, out_header);
+    if (err != 0 || out_header->lane != lane->id ||
+        out_header->session_id != transport->config.session_id)
+        return LH_E_AUTH;
+    return 0;
 }
 
 static void on_dgram(struct arrival *arrival, struct lh_dgram *dgram)
@@ -230,8 +251,8 @@ static void on_dgram(struct arrival *arrival, struct lh_dgram *dgram)
     struct lh_transport *transport = arrival->transport;
     struct lh_lane *lane = arrival->lane;
     struct lh_packet_header header;
-    lh_err err = lh_packet_header_read(dgram->data, dgram->len, lane->replay.top, &header);
-    if (err != 0 || header.lane != lane->id || header.session_id != transport->config.session_id) {
+    lh_err err = read_header(transport, lane, dgram, &header);
+    if (err != 0) {
         lane->stats.forged_packets++;
         return;
     }
@@ -240,11 +261,12 @@ static void on_dgram(struct arrival *arrival, struct lh_dgram *dgram)
         return;
     }
     uint8_t *text = dgram->data + LH_PACKET_HEADER;
-    err = lh_lane_keys_open(&lane->open_keys, header.pn, dgram->data, LH_PACKET_HEADER, text,
-                            dgram->len - LH_PACKET_HEADER, text, arrival->now,
-                            lh_rtt_pto(&lane->rtt));
+    if (!lane->keys_taken)
+        err = lh_lane_keys_open(&lane->open_keys, header.pn, dgram->data, LH_PACKET_HEADER, text,
+                                dgram->len - LH_PACKET_HEADER, text, arrival->now,
+                                lh_rtt_pto(&lane->rtt));
     if (err != 0) {
-        on_forged(transport, lane);
+        on_forged(transport, lane, 1);
         return;
     }
     arrival->path = dgram->path;
@@ -277,4 +299,16 @@ void lh_transport_recv(
         on_dgram(&arrival, &dgrams[i]);
     lh_engine_trace(transport, lane);
     lh_engine_notify(transport);
+}
+
+void lh_transport_note_forged(struct lh_transport *transport,
+                              uint8_t id,
+                              uint64_t forged,
+                              uint64_t strange)
+{
+    struct lh_lane *lane = lh_engine_lane(transport, id);
+    if (lane == NULL || forged + strange == 0)
+        return;
+    lane->stats.forged_packets += strange;
+    on_forged(transport, lane, forged);
 }

@@ -38,6 +38,7 @@
 #include "transport/trace.h"
 
 struct lh_transport;
+struct lh_sealing;
 
 #define LH_LANE_SSH 0 // the lane id of the SSH channel
 
@@ -192,6 +193,23 @@ void lh_transport_send(struct lh_transport *transport,
                        uint8_t lane,
                        struct lh_batch *batch,
                        lh_ns now);
+
+// Takes the keys of a UDP lane out of the transport, before it has sent anything: from now on
+// send() leaves the lane's packets unsealed (with room for their tags), and recv() takes packets
+// that were opened. sealing.h does both, in another thread too. The caller wipes them
+// (lh_sealing_fini).
+void lh_transport_take_keys(struct lh_transport *transport,
+                            uint8_t lane,
+                            struct lh_sealing *out_sealing);
+// What whoever has the keys found: packets whose tag was wrong, and such that had no good header.
+void lh_transport_note_forged(struct lh_transport *transport,
+                              uint8_t lane,
+                              uint64_t forged,
+                              uint64_t strange);
+// Sealing failed (`err` < 0): ends the session.
+void lh_transport_fail(struct lh_transport *transport, lh_err err);
+// The lane's probe timeout, which lh_sealing_open asks for.
+lh_ns lh_transport_lane_pto(const struct lh_transport *transport, uint8_t lane);
 
 lh_ns lh_transport_next_deadline(const struct lh_transport *transport);
 void lh_transport_on_deadline(struct lh_transport *transport, lh_ns now);

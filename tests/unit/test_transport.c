@@ -115,11 +115,11 @@ static void a_source_slower_than_the_lane_costs_few_repetitions(void **state)
     pair_fini(&pair);
 }
 
-static void keys_change_many_times_under_loss_and_reordering(void **state)
+static void change_keys(bool keys_outside)
 {
-    (void)state;
     struct pair pair;
-    pair_init(&pair, &(struct pair_options){.seed = check_seed(4), .epoch_shift = 8});
+    pair_init(&pair, &(struct pair_options){
+                         .seed = check_seed(4), .epoch_shift = 8, .keys_outside = keys_outside});
     pair_add_lane(&pair, 1, 5 * LH_MS, RATE_100M);
     pair.links[1].loss_ppm = 50000;
     pair.links[1].duplicate_ppm = 20000;
@@ -132,6 +132,34 @@ static void keys_change_many_times_under_loss_and_reordering(void **state)
     // Nothing that the peer sealed was taken for a forgery, late packets of old epochs included.
     check_uint(lane_stats(&pair, 1, 1).forged_packets, 0);
     pair_fini(&pair);
+}
+
+static void keys_change_many_times_under_loss_and_reordering(void **state)
+{
+    (void)state;
+    change_keys(false);
+    change_keys(true);
+}
+
+static void whoever_has_the_keys_of_a_lane_sends_the_very_same_bytes(void **state)
+{
+    (void)state;
+    uint64_t digests[2];
+    for (int i = 0; i < 2; i++) {
+        struct pair pair;
+        pair_init(&pair,
+                  &(struct pair_options){.seed = 79, .epoch_shift = 8, .keys_outside = i == 1});
+        pair_add_lane(&pair, LH_LANE_SSH, 8 * LH_MS, 0);
+        pair_add_lane(&pair, 1, 8 * LH_MS, RATE_100M);
+        pair_add_lane(&pair, 2, 11 * LH_MS, RATE_100M);
+        pair.links[1].loss_ppm = pair.links[2].loss_ppm = 30000;
+        pair.ends[0].blocks_wanted = pair.ends[1].blocks_wanted = 50;
+        pair.ends[0].stream_wanted = 5000;
+        assert_true(pair_run(&pair, pair_all_done, 20 * LH_SECOND));
+        digests[i] = pair.digest;
+        pair_fini(&pair);
+    }
+    assert_true(digests[0] == digests[1]);
 }
 
 static void the_same_seed_gives_the_same_bytes(void **state)
@@ -154,11 +182,10 @@ static void the_same_seed_gives_the_same_bytes(void **state)
 
 // --- Hostile packets -----------------------------------------------------------------------------
 
-static void forged_and_replayed_packets_leave_only_a_count(void **state)
+static void throw_junk(bool keys_outside)
 {
-    (void)state;
     struct pair pair;
-    pair_init(&pair, &(struct pair_options){.seed = check_seed(5)});
+    pair_init(&pair, &(struct pair_options){.seed = check_seed(5), .keys_outside = keys_outside});
     pair_add_lane(&pair, 1, 5 * LH_MS, RATE_100M);
     pair.ends[0].blocks_wanted = 20;
     assert_true(pair_run(&pair, pair_all_done, 20 * LH_SECOND));
@@ -173,7 +200,7 @@ static void forged_and_replayed_packets_leave_only_a_count(void **state)
         }
         size_t len = 1 + lh_prng_below(&prng, sizeof junk);
         struct lh_dgram dgram = {.data = junk, .len = len, .path = 3};
-        lh_transport_recv(pair.ends[1].transport, 1, &dgram, 1, pair.now);
+        pair_recv(&pair, 1, 1, &dgram);
     }
     struct lh_lane_stats after = lane_stats(&pair, 1, 1);
     check_uint(after.packets_received, before.packets_received);
@@ -186,6 +213,13 @@ static void forged_and_replayed_packets_leave_only_a_count(void **state)
     lh_transport_send(pair.ends[1].transport, 1, &batch, pair.now);
     check_uint(batch.segments, 0);
     pair_fini(&pair);
+}
+
+static void forged_and_replayed_packets_leave_only_a_count(void **state)
+{
+    (void)state;
+    throw_junk(false);
+    throw_junk(true);
 }
 
 static uint8_t captured[64][LH_PACKET_MAX];
@@ -203,12 +237,11 @@ static bool capture(struct pair *pair, int from, uint8_t lane, uint8_t *data, si
     return true;
 }
 
-static void a_replayed_packet_is_not_opened_again(void **state)
+static void replay(bool keys_outside)
 {
-    (void)state;
     struct pair pair;
     captured_count = 0;
-    pair_init(&pair, &(struct pair_options){.seed = check_seed(6)});
+    pair_init(&pair, &(struct pair_options){.seed = check_seed(6), .keys_outside = keys_outside});
     pair_add_lane(&pair, 1, 5 * LH_MS, RATE_100M);
     pair.tap = capture;
     pair.ends[0].blocks_wanted = 20;
@@ -217,7 +250,7 @@ static void a_replayed_packet_is_not_opened_again(void **state)
     uint64_t duplicates = session_stats(&pair, 1).duplicate_block_bytes;
     for (unsigned i = 0; i < captured_count; i++) {
         struct lh_dgram dgram = {.data = captured[i], .len = captured_len[i], .path = 2};
-        lh_transport_recv(pair.ends[1].transport, 1, &dgram, 1, pair.now);
+        pair_recv(&pair, 1, 1, &dgram);
     }
     struct lh_lane_stats after = lane_stats(&pair, 1, 1);
     check_uint(after.duplicate_packets, before.duplicate_packets + captured_count);
@@ -227,16 +260,31 @@ static void a_replayed_packet_is_not_opened_again(void **state)
     pair_fini(&pair);
 }
 
-static void too_many_forgeries_end_the_session(void **state)
+static void a_replayed_packet_is_not_taken_again(void **state)
 {
     (void)state;
+    replay(false);
+    replay(true);
+}
+
+static void forge(bool keys_outside)
+{
     struct pair pair;
-    pair_init(&pair, &(struct pair_options){.seed = check_seed(7), .forgery_limit = 100});
+    pair_init(&pair, &(struct pair_options){.seed = check_seed(7),
+                                            .forgery_limit = 100,
+                                            .keys_outside = keys_outside});
     pair_add_lane(&pair, 1, 5 * LH_MS, RATE_100M);
     pair.links[1].corrupt_ppm = 1000000;
     assert_true(pair_run(&pair, pair_any_closed, 100 * LH_SECOND));
     check_int(pair.ends[0].closed ? pair.ends[0].close_code : pair.ends[1].close_code, LH_E_AUTH);
     pair_fini(&pair);
+}
+
+static void too_many_forgeries_end_the_session(void **state)
+{
+    (void)state;
+    forge(false);
+    forge(true);
 }
 
 // --- Windows -------------------------------------------------------------------------------------
@@ -563,8 +611,9 @@ int main(void)
         cmocka_unit_test(a_source_slower_than_the_lane_costs_few_repetitions),
         cmocka_unit_test(keys_change_many_times_under_loss_and_reordering),
         cmocka_unit_test(the_same_seed_gives_the_same_bytes),
+        cmocka_unit_test(whoever_has_the_keys_of_a_lane_sends_the_very_same_bytes),
         cmocka_unit_test(forged_and_replayed_packets_leave_only_a_count),
-        cmocka_unit_test(a_replayed_packet_is_not_opened_again),
+        cmocka_unit_test(a_replayed_packet_is_not_taken_again),
         cmocka_unit_test(too_many_forgeries_end_the_session),
         cmocka_unit_test(the_window_closes_when_nothing_is_released_and_opens_again),
         cmocka_unit_test(a_lost_window_update_is_asked_for),

@@ -101,6 +101,7 @@ void pair_init(struct pair *pair, const struct pair_options *options)
     pair->seed = options->seed;
     pair->prng.state = options->seed ^ 0x5eed;
     pair->now = 7 * LH_SECOND;
+    pair->keys_outside = options->keys_outside;
     for (int i = 0; i < 2; i++) {
         struct pair_end *end = &pair->ends[i];
         end->pair = pair;
@@ -140,6 +141,8 @@ void pair_fini(struct pair *pair)
         for (uint32_t block = 0; block < end->blocks_pushed; block++)
             free(end->unacked[block]);
         free(end->unacked);
+        for (int lane = 0; lane < LH_LANES_MAX; lane++)
+            lh_sealing_fini(&pair->sealing[i][lane]);
     }
 }
 
@@ -156,6 +159,8 @@ void pair_add_lane(struct pair *pair, uint8_t lane, lh_ns delay, uint64_t rate)
             .inflight_max = lane == LH_LANE_SSH ? LH_SSH_PIPE_EARLY : 0,
         };
         check_ok(lh_transport_add_lane(pair->ends[i].transport, &config, pair->now));
+        if (pair->keys_outside && lane != LH_LANE_SSH)
+            lh_transport_take_keys(pair->ends[i].transport, lane, &pair->sealing[i][lane]);
     }
 }
 
@@ -256,6 +261,9 @@ static void flush(struct pair *pair, int index)
             if (batch.segments == 0)
                 break;
             pair->sending_to = batch.path;
+            if (pair->keys_outside && lane != LH_LANE_SSH)
+                check_ok(lh_sealing_run(&pair->sealing[index][lane], buffer, batch.len,
+                                        batch.segment_size));
             for (size_t at = 0; at < batch.len; at += batch.segment_size) {
                 if (at > 0 && chance(pair, pair->links[lane].behind_first_ppm))
                     continue;
@@ -266,12 +274,26 @@ static void flush(struct pair *pair, int index)
     }
 }
 
+void pair_recv(struct pair *pair, int to, uint8_t lane, struct lh_dgram *dgram)
+{
+    struct lh_transport *transport = pair->ends[to].transport;
+    lh_err err = 0;
+
+    if (pair->keys_outside && lane != LH_LANE_SSH)
+        err = lh_sealing_open(&pair->sealing[to][lane], dgram->data, dgram->len, pair->now,
+                              lh_transport_lane_pto(transport, lane));
+    if (err == 0)
+        lh_transport_recv(transport, lane, dgram, 1, pair->now);
+    else
+        lh_transport_note_forged(transport, lane, err < 0, err == LH_NONE);
+}
+
 static void deliver(struct pair *pair)
 {
     while (pair->heap_count > 0 && pair->heap[0].at <= pair->now) {
         struct pair_packet packet = heap_pop(pair);
         struct lh_dgram dgram = {.data = packet.data, .len = packet.len, .path = packet.path};
-        lh_transport_recv(pair->ends[packet.to].transport, packet.lane, &dgram, 1, pair->now);
+        pair_recv(pair, packet.to, packet.lane, &dgram);
         free(packet.data);
     }
 }

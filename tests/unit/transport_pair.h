@@ -6,6 +6,7 @@
 #define LH_TESTS_TRANSPORT_PAIR_H
 
 #include "base/prng.h"
+#include "transport/sealing.h"
 #include "transport/transport.h"
 
 #define PAIR_PATHS 4
@@ -71,6 +72,8 @@ struct pair {
     bool (*tap)(struct pair *pair, int from, uint8_t lane, uint8_t *data, size_t len);
     void *tap_user;
     uint32_t sending_to; // path that the datagram which the tap sees goes to
+    bool keys_outside;
+    struct lh_sealing sealing[2][LH_LANES_MAX];
     // Somebody between the ends who is faster: a copy of each datagram of the client comes from
     // this path, ahead of the datagram itself. 0 = nobody. Hands on what the server sends there.
     uint32_t copier;
@@ -83,12 +86,15 @@ struct pair_options {
     uint32_t block_max;              // 0: 64 KiB
     uint64_t receive_budget;         // 0: 16 MiB
     uint64_t forgery_limit;
+    bool keys_outside; // of UDP lanes: taken from the transports, used here
 };
 
 void pair_init(struct pair *pair, const struct pair_options *options);
 void pair_fini(struct pair *pair);
 // Adds the lane to both ends. `rate`: of lh_cc_fixed, bytes/s (UDP lanes).
 void pair_add_lane(struct pair *pair, uint8_t lane, lh_ns delay, uint64_t rate);
+// Gives a packet of the peer's, as the network brought it, to end `to`.
+void pair_recv(struct pair *pair, int to, uint8_t lane, struct lh_dgram *dgram);
 // Runs until `done` says so or `limit` of virtual time has passed. True for done.
 bool pair_run(struct pair *pair, bool (*done)(const struct pair *pair), lh_ns limit);
 bool pair_all_done(const struct pair *pair); // everything wanted has been received and acknowledged
