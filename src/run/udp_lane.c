@@ -7,13 +7,14 @@
 // first is settled on. A server sends nothing before a packet has authenticated (no amplification,
 // threat T16).
 //
-// Lanes take turns in sending, a run each. All share one buffer for receiving and one table of
-// paths: packets are dealt with before the next are received, and an address is the same for every
-// lane.
+// Lanes take turns in sending, a run each. All share one table of paths, since an address is the
+// same for every lane, and one buffer for what the session's thread receives: packets are dealt
+// with before the next are received. Lanes with a thread have more buffers there; see
+// udp_lane_thread.c.
 //
 // A run that the socket did not take whole is kept and tried again: its packets count as sent
 // already, and dropping them here would look like loss to the congestion controller.
-#include "run/udp_lane.h"
+#include "run/udp_lane_internal.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -24,178 +25,9 @@
 #include "base/math.h"
 #include "job/code.h"
 
-#define RECEIVES_PER_EVENT 4 // batches taken before others get their turn
-#define RUN_RETRY          LH_MS
+#define RUN_RETRY LH_MS
 
-struct lh_udp_io {
-    // Fills `watches`; returns how many.
-    size_t (*watches)(struct lh_udp_lanes *lanes, struct lh_udp_watch *watches);
-    lh_err (*recv)(const struct lh_udp_watch *watch, lh_ns now, struct lh_udp_batch *out_batch);
-    lh_err (*send)(struct lh_udp_lane *lane,
-                   const struct lh_udp_run *run,
-                   struct lh_udp_sent *out_sent);
-    void (*settle)(struct lh_udp_lane *lane, const struct lh_udp_path *path, lh_ns now);
-    void (*unsettle)(struct lh_udp_lane *lane, lh_ns now);
-    uint64_t (*socket_drops)(const struct lh_udp_lane *lane);
-    uint32_t (*generation)(const struct lh_udp_lanes *lanes); // changes with the descriptors
-    // The socket that data leaves by; NULL = none yet.
-    struct lh_udp_socket *(*socket)(const struct lh_udp_lane *lane);
-};
-
-// --- The client's sockets ---
-
-static size_t client_watches(struct lh_udp_lanes *lanes, struct lh_udp_watch *watches)
-{
-    size_t count = 0;
-
-    for (size_t i = 0; i < lanes->count; i++) {
-        int fds[LH_CLIENT_FDS_MAX];
-        size_t more = lh_udp_client_fds(lanes->lanes[i].client, fds);
-        for (size_t j = 0; j < more; j++)
-            watches[count++] = (struct lh_udp_watch){&lanes->lanes[i], fds[j]};
-    }
-    return count;
-}
-
-static lh_err
-client_recv(const struct lh_udp_watch *watch, lh_ns now, struct lh_udp_batch *out_batch)
-{
-    (void)now;
-    return lh_udp_client_recv(watch->lane->client, watch->fd, watch->lane->all->rx, out_batch);
-}
-
-static lh_err
-client_send(struct lh_udp_lane *lane, const struct lh_udp_run *run, struct lh_udp_sent *out_sent)
-{
-    const struct lh_udp_path *candidates;
-    size_t count;
-
-    if (lane->is_settled)
-        return lh_udp_client_send(lane->client, run, out_sent);
-    count = lh_udp_client_candidates(lane->client, &candidates);
-    for (size_t i = 0; i < count; i++) {
-        struct lh_udp_run copy = *run;
-        struct lh_udp_sent ignored;
-        copy.path = &candidates[i];
-        lh_err err = lh_udp_client_send(lane->client, &copy, &ignored);
-        (void)err; // probes may be lost; they are repeated
-    }
-    *out_sent =
-        (struct lh_udp_sent){.segments = (run->len + run->segment_size - 1) / run->segment_size};
-    return 0;
-}
-
-static void client_settle(struct lh_udp_lane *lane, const struct lh_udp_path *path, lh_ns now)
-{
-    (void)now;
-    lane->is_settled = lh_udp_client_settle(lane->client, &path->peer) == 0;
-    lane->all->client_generation++;
-}
-
-static void client_unsettle(struct lh_udp_lane *lane, lh_ns now)
-{
-    (void)now;
-    if (lh_udp_client_restart(lane->client, NULL) == 0)
-        lane->is_settled = false;
-    lane->all->client_generation++;
-}
-
-static uint64_t client_drops(const struct lh_udp_lane *lane)
-{
-    struct lh_udp_stats stats;
-    lh_udp_client_get_stats(lane->client, &stats);
-    return stats.socket_drops;
-}
-
-static uint32_t client_generation(const struct lh_udp_lanes *lanes)
-{
-    return lanes->client_generation;
-}
-
-static struct lh_udp_socket *client_socket(const struct lh_udp_lane *lane)
-{
-    return lh_udp_client_socket(lane->client);
-}
-
-static const struct lh_udp_io client_io = {client_watches,    client_recv,     client_send,
-                                           client_settle,     client_unsettle, client_drops,
-                                           client_generation, client_socket};
-
-// --- The server's shared port ---
-
-static size_t port_watches(struct lh_udp_lanes *lanes, struct lh_udp_watch *watches)
-{
-    int fds[LH_PORT_FDS_MAX];
-    size_t count = lh_port_fds(lanes->port, fds);
-
-    for (size_t i = 0; i < count; i++)
-        watches[i] = (struct lh_udp_watch){&lanes->lanes[0], fds[i]};
-    return count;
-}
-
-static lh_err port_recv(const struct lh_udp_watch *watch, lh_ns now, struct lh_udp_batch *out_batch)
-{
-    struct lh_udp_lanes *lanes = watch->lane->all;
-    return lh_port_recv(lanes->port, watch->fd, lanes->rx, now, out_batch);
-}
-
-static lh_err
-port_send(struct lh_udp_lane *lane, const struct lh_udp_run *run, struct lh_udp_sent *out_sent)
-{
-    return lh_port_send(lane->all->port, lane->id, run, out_sent);
-}
-
-// Strangers are waited for while any lane has no peer.
-static void port_wait(struct lh_udp_lanes *lanes, lh_ns now)
-{
-    bool waiting = false;
-
-    for (size_t i = 0; i < lanes->count; i++)
-        waiting |= !lanes->lanes[i].is_settled;
-    lh_port_set_waiting(lanes->port, waiting, now);
-}
-
-static void port_settle(struct lh_udp_lane *lane, const struct lh_udp_path *path, lh_ns now)
-{
-    lane->is_settled = lh_port_connect(lane->all->port, lane->id, path, now, NULL) == 0;
-    port_wait(lane->all, now);
-}
-
-static void port_unsettle(struct lh_udp_lane *lane, lh_ns now)
-{
-    lane->is_settled = false; // settling again ends the waiting
-    port_wait(lane->all, now);
-}
-
-static uint64_t port_drops(const struct lh_udp_lane *lane)
-{
-    struct lh_udp_socket *socket = lh_port_lane(lane->all->port, lane->id);
-    struct lh_port_stats port;
-    struct lh_udp_stats own = {0};
-
-    if (lane->all->count > 1) { // only what this lane has lost
-        if (socket != NULL)
-            lh_udp_get_stats(socket, &own);
-        return own.socket_drops;
-    }
-    lh_port_get_stats(lane->all->port, &port);
-    return port.socket_drops;
-}
-
-static uint32_t port_generation(const struct lh_udp_lanes *lanes)
-{
-    return lh_port_generation(lanes->port);
-}
-
-static struct lh_udp_socket *port_socket(const struct lh_udp_lane *lane)
-{
-    return lh_port_lane(lane->all->port, lane->id);
-}
-
-static const struct lh_udp_io port_io = {port_watches,  port_recv,  port_send,       port_settle,
-                                         port_unsettle, port_drops, port_generation, port_socket};
-
-// --- Common ---
+// --- Life ---
 
 lh_err lh_udp_lanes_init(struct lh_udp_lanes *lanes,
                          struct lh_loop *loop,
@@ -204,11 +36,13 @@ lh_err lh_udp_lanes_init(struct lh_udp_lanes *lanes,
                          struct lh_errinfo *info)
 {
     LH_ASSERT((client == NULL) != (port == NULL));
-    *lanes = (struct lh_udp_lanes){
-        .loop = loop, .port = port, .io = client != NULL ? &client_io : &port_io};
+    *lanes = (struct lh_udp_lanes){.loop = loop,
+                                   .port = port,
+                                   .io = client != NULL ? &lh_udp_io_client : &lh_udp_io_port,
+                                   .wake = {-1}};
     lanes->lanes[0].client = client;
     lh_udp_paths_init(&lanes->paths);
-    if (lh_udp_rx_new(&lanes->rx) != 0) {
+    if (lh_udp_rx_new(LH_UDP_RX_BUFFERS, &lanes->rx) != 0) {
         lh_udp_lanes_fini(lanes);
         return lh_fail(info, LH_E_NOMEM, LH_CODE_NO_MEMORY, "no memory for UDP buffers");
     }
@@ -225,13 +59,20 @@ static void unwatch_all(struct lh_udp_lanes *lanes)
 void lh_udp_lanes_fini(struct lh_udp_lanes *lanes)
 {
     unwatch_all(lanes);
+    if (lanes->wake.fd >= 0 && lanes->loop != NULL)
+        lh_loop_remove(lanes->loop, lanes->wake.fd);
     for (size_t i = 0; i < LH_UDP_LANES_MAX; i++) {
-        lh_udp_client_close(lanes->lanes[i].client);
-        free(lanes->lanes[i].run_buffer);
+        struct lh_udp_lane *lane = &lanes->lanes[i];
+        if (lane->thread != NULL)
+            lh_udp_lane_end_thread(lane);
+        else
+            lh_lane_run_free(lane->run);
+        lh_udp_client_close(lane->client);
     }
     lh_port_close(lanes->port);
     lh_udp_rx_free(lanes->rx);
-    *lanes = (struct lh_udp_lanes){0};
+    lh_wake_fini(&lanes->wake);
+    *lanes = (struct lh_udp_lanes){.wake = {-1}};
 }
 
 static void on_readable(void *user, uint32_t events, lh_ns now);
@@ -270,27 +111,46 @@ static void pin_asked(struct lh_udp_lane *lane)
     }
 }
 
-// Hands a batch to the transport, in stretches of packets of one lane.
-static void deliver(struct lh_udp_lanes *lanes, const struct lh_udp_batch *batch, lh_ns now)
+void lh_udp_lane_deliver(struct lh_udp_lane *lane,
+                         const struct lh_udp_dgram *dgrams,
+                         size_t count,
+                         lh_ns now)
 {
-    struct lh_dgram dgrams[64];
-    size_t count = 0;
+    struct lh_udp_paths *paths = &lane->all->paths;
+    struct lh_dgram batch[64];
+
+    while (count > 0) {
+        size_t part = LH_MIN(count, LH_ARRAY_LEN(batch));
+        for (size_t i = 0; i < part; i++)
+            batch[i] = (struct lh_dgram){.data = dgrams[i].data,
+                                         .len = dgrams[i].len,
+                                         .path = lh_udp_paths_number(paths, &dgrams[i].path),
+                                         .ecn = dgrams[i].ecn};
+        lh_transport_recv(lane->all->transport, lane->id, batch, part, now);
+        dgrams += part;
+        count -= part;
+    }
+    pin_asked(lane);
+}
+
+// Sorts a batch into stretches of packets of one lane.
+static void sort_out(struct lh_udp_lanes *lanes, const struct lh_udp_batch *batch, lh_ns now)
+{
+    size_t from = 0;
 
     for (size_t i = 0; i < batch->count; i++) {
-        const struct lh_udp_dgram *in = &batch->dgrams[i];
-        bool is_last = i + 1 == batch->count || batch->dgrams[i + 1].lane != in->lane;
-        dgrams[count++] = (struct lh_dgram){.data = in->data,
-                                            .len = in->len,
-                                            .path = lh_udp_paths_number(&lanes->paths, &in->path),
-                                            .ecn = in->ecn};
-        if (count == LH_ARRAY_LEN(dgrams) || is_last) {
-            if (in->lane != LH_LANE_SSH)
-                lh_transport_recv(lanes->transport, in->lane, dgrams, count, now);
-            count = 0;
+        uint8_t id = batch->dgrams[i].lane;
+        if (i + 1 < batch->count && batch->dgrams[i + 1].lane == id)
+            continue;
+        if (id != LH_LANE_SSH && id <= lanes->count) {
+            struct lh_udp_lane *lane = &lanes->lanes[id - 1];
+            if (lane->thread != NULL)
+                lh_udp_lane_pass(lane, batch->dgrams + from, i + 1 - from, now);
+            else
+                lh_udp_lane_deliver(lane, batch->dgrams + from, i + 1 - from, now);
         }
+        from = i + 1;
     }
-    for (size_t i = 0; i < lanes->count; i++)
-        pin_asked(&lanes->lanes[i]);
 }
 
 static void
@@ -317,13 +177,14 @@ static void watch_gso(struct lh_udp_lane *lane, lh_ns now)
         tell_gso(lane, classes[place], false, fates.lost[place] - lane->fates.lost[place], now);
     }
     lane->fates = fates;
+    lane->has_gso = lh_gso_health_allows(&lane->gso, now);
     if (socket != NULL)
-        lh_udp_set_gso(socket, lh_gso_health_allows(&lane->gso, now));
+        lh_udp_set_gso(socket, lane->has_gso);
 }
 
-// Packets towards `path` as large as its first hop carries, and smaller than `too_large`, which it
-// did not carry. The transport's probing finds what the rest of the path carries.
-static void size_packets(struct lh_udp_lane *lane, const struct lh_udp_path *path, size_t too_large)
+void lh_udp_lane_size_packets(struct lh_udp_lane *lane,
+                              const struct lh_udp_path *path,
+                              size_t too_large)
 {
     struct lh_udp_payload payload = lh_udp_payload_towards(&path->peer);
     uint32_t most = LH_MIN(payload.most, lane->all->packet_max);
@@ -347,8 +208,21 @@ static void follow_path(struct lh_udp_lane *lane, lh_ns now)
         return;
     lh_udp_paths_pin(&lanes->paths, lane->id, number);
     lane->settled_path = number;
-    size_packets(lane, path, LH_PACKET_MAX);
+    lh_udp_lane_size_packets(lane, path, LH_PACKET_MAX);
     lanes->io->settle(lane, path, now);
+    lh_udp_lane_lend(lane);
+}
+
+void lh_udp_lanes_after_receiving(struct lh_udp_lanes *lanes, lh_ns now)
+{
+    for (size_t i = 0; i < lanes->count; i++) {
+        struct lh_udp_lane *lane = &lanes->lanes[i];
+        uint64_t drops = lanes->io->socket_drops(lane) + lane->thread_drops + lane->own_drops;
+        lh_transport_socket_drops(lanes->transport, lane->id, drops);
+        follow_path(lane, now);
+        watch_gso(lane, now);
+    }
+    follow_descriptors(lanes);
 }
 
 static void on_readable(void *user, uint32_t events, lh_ns now)
@@ -358,21 +232,15 @@ static void on_readable(void *user, uint32_t events, lh_ns now)
     bool more = true;
 
     (void)events;
-    for (int turn = 0; more && turn < RECEIVES_PER_EVENT; turn++) {
+    for (int turn = 0; more && turn < LH_LANE_BATCHES_PER_EVENT; turn++) {
         struct lh_udp_batch batch = {0};
         if (lanes->io->recv(&watch, now, &batch) != 0)
             break;
         now = lh_loop_refresh(lanes->loop);
-        deliver(lanes, &batch, now);
+        sort_out(lanes, &batch, now);
         more = batch.more;
     }
-    for (size_t i = 0; i < lanes->count; i++) {
-        struct lh_udp_lane *lane = &lanes->lanes[i];
-        lh_transport_socket_drops(lanes->transport, lane->id, lanes->io->socket_drops(lane));
-        follow_path(lane, now);
-        watch_gso(lane, now);
-    }
-    follow_descriptors(lanes);
+    lh_udp_lanes_after_receiving(lanes, now);
 }
 
 // Lane `id`, with sockets where it is a client's: those of lane 1 are there already.
@@ -384,10 +252,8 @@ static lh_err add_lane(struct lh_udp_lanes *lanes, uint8_t id)
     lane->all = lanes;
     lane->id = id;
     lane->retry_at = LH_NEVER;
+    lane->has_gso = true;
     lh_gso_health_init(&lane->gso);
-    lane->run_buffer = malloc(LH_UDP_RUN_BYTES);
-    if (lane->run_buffer == NULL)
-        return LH_E_NOMEM;
     if (first != NULL && id > 1) {
         lh_err err = lh_udp_client_like(first, &lane->client);
         if (err != 0)
@@ -426,7 +292,13 @@ lh_err lh_udp_lanes_start(struct lh_udp_lanes *lanes,
             err = lh_transport_add_lane(transport, &config, now);
         if (err == 0 && candidates != NULL)
             lh_transport_set_lane_path(transport, config.lane, number);
+        if (err == 0 && count > 1)
+            lh_udp_lane_start_thread(&lanes->lanes[config.lane - 1]);
+        if (err == 0 && lanes->lanes[config.lane - 1].thread == NULL)
+            err = lh_lane_run_new(&lanes->lanes[config.lane - 1].run);
     }
+    if (err == 0)
+        err = lh_udp_lanes_watch_threads(lanes);
     if (err != 0)
         return err;
     if (lanes->port != NULL)
@@ -435,39 +307,37 @@ lh_err lh_udp_lanes_start(struct lh_udp_lanes *lanes,
     return 0;
 }
 
-// Sends what is left of the run. False when it must wait.
-static bool push_run(struct lh_udp_lane *lane, lh_ns now)
+bool lh_udp_lane_push(struct lh_udp_lane *lane, struct lh_lane_run *sending, lh_ns now)
 {
     struct lh_udp_lanes *lanes = lane->all;
 
-    while (lane->run_sent < lane->run.len) {
-        const struct lh_udp_path *path = lh_udp_paths_get(&lanes->paths, lane->run.path);
-        struct lh_udp_run run = {.data = lane->run_buffer + lane->run_sent,
-                                 .len = lane->run.len - lane->run_sent,
-                                 .segment_size = lane->run.segment_size,
+    while (sending->sent < sending->batch.len) {
+        const struct lh_udp_path *path = lh_udp_paths_get(&lanes->paths, sending->batch.path);
+        struct lh_udp_run run = {.data = sending->memory + sending->sent,
+                                 .len = sending->batch.len - sending->sent,
+                                 .segment_size = sending->batch.segment_size,
                                  .path = path};
         struct lh_udp_sent sent = {0};
         struct lh_udp_socket *socket = lanes->io->socket(lane);
         if (path == NULL)
             break; // the path is gone: so are the packets
         if (socket != NULL)
-            lh_udp_set_ecn(socket, lane->run.ecn);
+            lh_udp_set_ecn(socket, sending->batch.ecn);
         lh_err err = lanes->io->send(lane, &run, &sent);
-        lane->run_sent = LH_MIN(lane->run.len, lane->run_sent + sent.segments * run.segment_size);
+        sending->sent =
+            LH_MIN(sending->batch.len, sending->sent + sent.segments * run.segment_size);
         if (err == LH_AGAIN) {
             lane->retry_at = now + RUN_RETRY;
             lh_transport_set_blocked(lanes->transport, lane->id, true);
             return false;
         }
         if (err == LH_TOO_LARGE) {
-            size_packets(lane, path, sent.too_large);
+            lh_udp_lane_size_packets(lane, path, sent.too_large);
             break;
         }
         if (err != 0)
             break; // lost; loss detection repairs it
     }
-    lane->run = (struct lh_batch){0};
-    lane->run_sent = 0;
     if (lane->retry_at != LH_NEVER)
         lh_transport_set_blocked(lanes->transport, lane->id, false);
     lane->retry_at = LH_NEVER;
@@ -477,13 +347,16 @@ static bool push_run(struct lh_udp_lane *lane, lh_ns now)
 // One run of `lane`; false when it has nothing more to send, or must wait.
 static bool flush_run(struct lh_udp_lane *lane, lh_ns now)
 {
-    if (lane->run.segments > 0)
-        return push_run(lane, now);
-    lane->run = (struct lh_batch){
-        .buffer = lane->run_buffer, .room = LH_UDP_RUN_BYTES, .segments_max = LH_UDP_RUN_SEGMENTS};
-    lane->run_sent = 0;
-    lh_transport_send(lane->all->transport, lane->id, &lane->run, now);
-    return lane->run.segments > 0 && push_run(lane, now);
+    struct lh_lane_run *run = lane->run;
+
+    if (lane->thread != NULL)
+        return lh_udp_lane_flush_thread(lane, now);
+    if (run->batch.segments == 0)
+        lh_transport_send(lane->all->transport, lane->id, &run->batch, now);
+    if (run->batch.segments == 0 || !lh_udp_lane_push(lane, run, now))
+        return false;
+    lh_lane_run_reset(run);
+    return true;
 }
 
 // Lanes take turns, a run each, and begin with another one each time: where content is scarce, all
@@ -509,10 +382,12 @@ void lh_udp_lanes_on_state(struct lh_udp_lanes *lanes,
 {
     if (id == LH_LANE_SSH || id > lanes->count)
         return;
+    struct lh_udp_lane *lane = &lanes->lanes[id - 1];
     if (state == LH_LANE_UP)
-        follow_path(&lanes->lanes[id - 1], now);
+        follow_path(lane, now);
     else if (state == LH_LANE_SILENT)
-        lanes->io->unsettle(&lanes->lanes[id - 1], now);
+        lanes->io->unsettle(lane, now);
+    lh_udp_lane_lend(lane);
     follow_descriptors(lanes);
 }
 

@@ -4,6 +4,9 @@
 // own for every lane, so that each comes from another port: what spreads flows by ports (several
 // links, several queues of a network card, limits a flow) spreads the lanes. A server serves them
 // all from the one shared port, with a connected socket a lane.
+//
+// One lane lives in the session's thread. Several have a thread each, which seals and sends,
+// receives and opens (run/lane_thread.h); the engine and all that it knows stay in the session's.
 #ifndef LH_RUN_UDP_LANE_H
 #define LH_RUN_UDP_LANE_H
 
@@ -12,6 +15,7 @@
 
 #include "base/err.h"
 #include "base/time.h"
+#include "run/lane_thread.h"
 #include "run/loop.h"
 #include "transport/transport.h"
 #include "udp/client.h"
@@ -37,14 +41,22 @@ struct lh_udp_lane {
     struct lh_udp_lanes *all;
     uint8_t id;
     struct lh_udp_client *client; // owned; NULL on a server
-    uint8_t *run_buffer;          // owned; one GSO run
-    struct lh_batch run;          // what of it waits for the socket; run.segments == 0: nothing
-    size_t run_sent;              // bytes of it that went out
-    lh_ns retry_at;               // when to try the rest, LH_NEVER = nothing waits
+    // What waits for the socket: batch.segments == 0: nothing. Owned; the thread's where there is
+    // one, and then empty or NULL: all are under way.
+    struct lh_lane_run *run;
+    lh_ns retry_at; // when to try the rest, LH_NEVER = nothing waits
     struct lh_gso_health gso;
+    bool has_gso;
     struct lh_place_fates fates; // told to `gso` already
     bool is_settled;             // the peer's address is known and the socket connected to it
     uint32_t settled_path;
+
+    struct lh_lane_thread *thread;    // NULL: the session's thread does it all
+    struct lh_link handed;            // runs that came back sealed
+    const struct lh_udp_socket *lent; // whose twin the thread has; NULL: it has none
+    struct lh_udp_path lent_path;     // that it is connected to
+    lh_ns caught_at;                  // time of the newest packets that the transport has seen
+    uint64_t thread_drops, own_drops; // packets lost at the thread's socket; on the way to it
 };
 
 struct lh_udp_lanes {
@@ -52,15 +64,16 @@ struct lh_udp_lanes {
     struct lh_transport *transport; // borrowed
     uint32_t packet_max;            // UDP payload that both sides accept
     const struct lh_udp_io *io;
-    uint32_t client_generation; // grows when the clients' descriptors may have changed
-    struct lh_port *port;       // owned; NULL on a client
-    struct lh_udp_rx *rx;       // owned
+    uint32_t changes;     // of descriptors that the port does not count
+    struct lh_port *port; // owned; NULL on a client
+    struct lh_udp_rx *rx; // owned
     struct lh_udp_paths paths;
     struct lh_udp_watch watches[LH_UDP_FDS_MAX];
     size_t watch_count;
     uint32_t
         generation; // of the descriptors: differs from the sockets' when they must be watched anew
     struct lh_udp_lane lanes[LH_UDP_LANES_MAX]; // of ids 1, 2...
+    struct lh_wake wake;                        // what threads say is there
     size_t count;
     size_t first; // whose turn it is to send first
 };

@@ -163,14 +163,14 @@ static lh_err recv_inbox(struct lh_port *port, struct lh_udp_rx *rx, struct lh_u
     int got;
 
     lh_udp_rx_arm(rx);
-    rx->used = LH_UDP_RX_BUFFERS;
-    for (size_t i = 0; i < LH_UDP_RX_BUFFERS; i++) {
+    rx->used = rx->buffers;
+    for (size_t i = 0; i < rx->buffers; i++) {
         rx->messages[i].msg_hdr.msg_name = NULL;
         rx->messages[i].msg_hdr.msg_namelen = 0;
         rx->messages[i].msg_hdr.msg_control = NULL;
         rx->messages[i].msg_hdr.msg_controllen = 0;
     }
-    got = recvmmsg(port->inbox, rx->messages, LH_UDP_RX_BUFFERS, MSG_DONTWAIT, NULL);
+    got = recvmmsg(port->inbox, rx->messages, (unsigned)rx->buffers, MSG_DONTWAIT, NULL);
     if (got < 0)
         return lh_udp_errno_is_broken(errno) ? LH_E_SYS : LH_AGAIN;
     for (size_t i = 0; i < (size_t)got; i++) {
@@ -183,7 +183,7 @@ static lh_err recv_inbox(struct lh_port *port, struct lh_udp_rx *rx, struct lh_u
     }
     port->stats.mine_forwarded += count;
     out_batch->count = count;
-    out_batch->more = got == LH_UDP_RX_BUFFERS;
+    out_batch->more = (size_t)got == rx->buffers;
     return LH_OK;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How it works. One recvmmsg fills up to LH_UDP_RX_BUFFERS buffers of 64 KiB. With GRO the kernel
+// How it works. One recvmmsg fills up to 32 buffers of 64 KiB. With GRO the kernel
 // joins packets of one flow that are equal in size (the last may be shorter) and says their size in
 // a control message; each buffer is cut up accordingly. A message whose control data did not fit is
 // dropped: without the size, its packets could not be told apart. The pages of a buffer become
@@ -13,21 +13,23 @@
 #include <string.h>
 
 #include "base/assert.h"
+#include "base/math.h"
 #include "udp/route.h"
 #include "udp/socket.h"
 #include "udp/socket_internal.h"
 
 #define LONG_MESSAGE 16384 // bytes on average, above which fewer messages are taken at once
 
-lh_err lh_udp_rx_new(struct lh_udp_rx **out_rx)
+lh_err lh_udp_rx_new(size_t buffers, struct lh_udp_rx **out_rx)
 {
+    LH_ASSERT(buffers >= 1 && buffers <= LH_UDP_RX_BUFFERS);
     struct lh_udp_rx *rx = calloc(1, sizeof *rx);
 
     if (rx == NULL)
         return LH_E_NOMEM;
-    rx->wanted = rx->used = LH_UDP_RX_BUFFERS;
-    rx->memory = malloc((size_t)LH_UDP_RX_BUFFERS * LH_UDP_RX_BUFFER_LEN);
-    rx->dgrams = malloc(sizeof *rx->dgrams * LH_UDP_RX_BUFFERS * LH_UDP_SEGMENTS_MAX);
+    rx->buffers = rx->wanted = rx->used = buffers;
+    rx->memory = malloc(buffers * LH_UDP_RX_BUFFER_LEN);
+    rx->dgrams = malloc(sizeof *rx->dgrams * buffers * LH_UDP_SEGMENTS_MAX);
     if (rx->memory == NULL || rx->dgrams == NULL) {
         lh_udp_rx_free(rx);
         return LH_E_NOMEM;
@@ -199,7 +201,8 @@ lh_udp_recv(struct lh_udp_socket *socket, struct lh_udp_rx *rx, struct lh_udp_ba
         count += split_message(socket, rx, i, rx->dgrams + count);
     }
     // Packets are opened where they lie: they should not be pushed out of the cache before that.
-    rx->wanted = bytes > (size_t)got * LONG_MESSAGE ? LH_UDP_RX_LONG : LH_UDP_RX_BUFFERS;
+    rx->wanted =
+        bytes > (size_t)got * LONG_MESSAGE ? LH_MIN(rx->buffers, LH_UDP_RX_LONG) : rx->buffers;
     out_batch->count = count;
     out_batch->more = (size_t)got == wanted;
     return LH_OK;

@@ -9,6 +9,7 @@
 #include "udp/socket.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,6 +148,26 @@ void lh_udp_close(struct lh_udp_socket *socket)
     if (socket->fd >= 0)
         (void)close(socket->fd);
     free(socket);
+}
+
+lh_err lh_udp_twin(const struct lh_udp_socket *socket, struct lh_udp_socket **out_twin)
+{
+    struct lh_udp_socket *twin = malloc(sizeof *twin);
+
+    if (twin == NULL)
+        return LH_E_NOMEM;
+    *twin = *socket;
+    twin->stats = (struct lh_udp_stats){.gso = socket->stats.gso,
+                                        .gro = socket->stats.gro,
+                                        .rcvbuf = socket->stats.rcvbuf,
+                                        .sndbuf = socket->stats.sndbuf};
+    twin->fd = fcntl(socket->fd, F_DUPFD_CLOEXEC, 0);
+    if (twin->fd < 0) {
+        free(twin);
+        return LH_E_SYS;
+    }
+    *out_twin = twin;
+    return LH_OK;
 }
 
 int lh_udp_fd(const struct lh_udp_socket *socket)

@@ -44,6 +44,12 @@ lh_err lh_udp_open(const struct lh_udp_config *config,
                    struct lh_errinfo *info) LH_MUST_CHECK;
 void lh_udp_close(struct lh_udp_socket *socket); // accepts NULL
 
+// Another descriptor of the same socket, for another thread: both may send and receive, and each
+// datagram comes to one of them. Only the kernel's part is shared; the twin counts from zero, and
+// its ECN bits and GSO begin as they are now. LH_E_SYS: out of descriptors; LH_E_NOMEM.
+lh_err lh_udp_twin(const struct lh_udp_socket *socket,
+                   struct lh_udp_socket **out_twin) LH_MUST_CHECK;
+
 int lh_udp_fd(const struct lh_udp_socket *socket); // to poll; stays the socket's
 // The bound address with its port.
 lh_err lh_udp_local(const struct lh_udp_socket *socket,
@@ -71,9 +77,10 @@ struct lh_udp_dgram {
     uint8_t lane;            // of the packet header (udp/route.h); 0 where there is none
 };
 
-// Memory that receives: one can serve any number of sockets, one after the other.
+// Memory that receives up to `buffers` messages at once (1 .. LH_UDP_RX_BUFFERS): one can serve any
+// number of sockets, one after the other.
 struct lh_udp_rx;
-lh_err lh_udp_rx_new(struct lh_udp_rx **out_rx) LH_MUST_CHECK; // LH_E_NOMEM
+lh_err lh_udp_rx_new(size_t buffers, struct lh_udp_rx **out_rx) LH_MUST_CHECK; // LH_E_NOMEM
 void lh_udp_rx_free(struct lh_udp_rx *rx);
 
 // A batch of datagrams; `dgrams` belongs to the rx and is valid until its next use.

@@ -32,10 +32,11 @@ struct lh_udp_rx_slot {
 struct lh_udp_rx {
     struct mmsghdr messages[LH_UDP_RX_BUFFERS];
     struct lh_udp_rx_slot slots[LH_UDP_RX_BUFFERS];
-    uint8_t *memory;             // LH_UDP_RX_BUFFERS * LH_UDP_RX_BUFFER_LEN bytes
+    size_t buffers;              // how many slots have memory
+    uint8_t *memory;             // buffers * LH_UDP_RX_BUFFER_LEN bytes
     size_t used;                 // slots that the last recvmmsg has changed, from the first on
-    size_t wanted;               // messages to take next: LH_UDP_RX_BUFFERS, or LH_UDP_RX_LONG
-    struct lh_udp_dgram *dgrams; // LH_UDP_RX_BUFFERS * LH_UDP_SEGMENTS_MAX
+    size_t wanted;               // messages to take next: all, or LH_UDP_RX_LONG
+    struct lh_udp_dgram *dgrams; // buffers * LH_UDP_SEGMENTS_MAX
 };
 
 // Makes all slots ready for a recvmmsg with names and control data.

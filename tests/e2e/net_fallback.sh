@@ -7,20 +7,6 @@
 . "$(dirname "$0")/../support/net_transfer.sh"
 make_file data 100
 
-# Milliseconds until a counter of the emulator ($1) has grown by $2, 60000 at most.
-grown_after()
-{
-    _from=$(date +%s%N)
-    _least=$(($(lh_net_figure $1) + $2))
-    while :; do
-        _took=$((($(date +%s%N) - _from) / 1000000))
-        [ "$(lh_net_figure $1)" -lt $_least ] && [ $_took -lt 60000 ] && kill -0 $transfer 2> /dev/null || break
-        sleep 0.05
-    done
-    kill -0 $transfer 2> /dev/null || _took=60000 # it ended before that
-    echo $_took
-}
-
 for direction in upload download; do
     for blocked in both ab ba; do
         rm -f "$home/up" "$work/down"

@@ -104,7 +104,7 @@ static void run_session(uint32_t session_id, uid_t uid, int ready)
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (geteuid() == 0)
         tap_need(setgroups(0, NULL) == 0 && setgid(uid) == 0 && setuid(uid) == 0, "setuid");
-    tap_need(lh_udp_rx_new(&rx) == 0, "rx");
+    tap_need(lh_udp_rx_new(LH_UDP_RX_BUFFERS, &rx) == 0, "rx");
     if (lh_port_open(&config, lh_clock_now(), &port, &info) != LH_OK) {
         printf("# session %08x: %s\n", session_id, info.text);
         exit(1);
@@ -224,7 +224,7 @@ play(struct client *clients, const struct session *sessions, int family, struct 
     struct client junk = {0};
     unsigned missing = SESSIONS;
 
-    tap_need(lh_udp_rx_new(&rx) == 0, "rx");
+    tap_need(lh_udp_rx_new(LH_UDP_RX_BUFFERS, &rx) == 0, "rx");
     open_client(&junk, family);
     for (unsigned round = 0; round < TRIES_MAX && missing > 0; round++) {
         missing = 0;

@@ -6,7 +6,8 @@
 #   check WHAT VALUE LOW HIGH      one TAP line; the plan comes from `finish`
 #   make_file NAME MIB             incompressible, in $work
 #   link SPEC [ARG...]             a fresh link with sshd at its far end (replaces the one before)
-#   start ARG...                   lhcp ARG... at end a, in the background
+#   start ARG...                   lhcp $LH_TRANSFER_OPTIONS ARG... at end a, in the background
+#   grown_after COUNTER BYTES      milliseconds until a counter of the emulator has grown so much, at most 60000
 #   wait_for SECONDS               its end: $status (124: it had to be stopped); output in $work/out
 #   remote [ADDRESS]               user@address:home of the far side, below $home here
 #   same A B                       1 when two files are the same
@@ -70,7 +71,7 @@ link()
 start()
 {
     nsenter --net="$LH_NET_DIR/ns-a" -- "$LH_BUILD/src/cmd/lhcp" -P "$LH_SSHD_PORT" -i "$LH_SSHD_KEY" \
-        --check-sshfp "$pin" "$@" > "$work/out" 2>&1 < /dev/null &
+        --check-sshfp "$pin" ${LH_TRANSFER_OPTIONS:-} "$@" > "$work/out" 2>&1 < /dev/null &
     transfer=$!
 }
 
@@ -98,4 +99,18 @@ share_udp()
 {
     lh_net_figure "$1.forwarded.udp.bytes" "$1.forwarded.bytes" |
         awk '{ n[NR] = $1 } END { printf "%.2f\n", (n[2] > 0) ? 100 * n[1] / n[2] : 0 }'
+}
+
+# Milliseconds until a counter of the emulator ($1) has grown by $2, 60000 at most.
+grown_after()
+{
+    _from=$(date +%s%N)
+    _least=$(($(lh_net_figure $1) + $2))
+    while :; do
+        _took=$((($(date +%s%N) - _from) / 1000000))
+        [ "$(lh_net_figure $1)" -lt $_least ] && [ $_took -lt 60000 ] && kill -0 $transfer 2> /dev/null || break
+        sleep 0.05
+    done
+    kill -0 $transfer 2> /dev/null || _took=60000 # it ended before that
+    echo $_took
 }

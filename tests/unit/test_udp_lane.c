@@ -187,6 +187,9 @@ static void carry_blocks(int family, size_t lane_count)
         check_int(stats.state, LH_LANE_UP);
         assert_true(stats.epoch > 0 || lane_count > 1);
         assert_true(stats.block_bytes_sent > 0);
+        // Several lanes have a thread each, and it is the thread that carries them.
+        assert_true((f.client.lanes.lanes[id - 1].thread != NULL) == (lane_count > 1));
+        assert_true((f.server.lanes.lanes[id - 1].lent != NULL) == (lane_count > 1));
         assert_true(f.client.lanes.lanes[id - 1].is_settled);
         assert_true(f.server.lanes.lanes[id - 1].is_settled);
         // Loopback carries more than the least: both directions find that out.

@@ -43,7 +43,7 @@ static void open_rig(struct rig *rig, int family)
     rig->one = open_port(rig, ONE);
     rig->two = open_port(rig, TWO);
     check_ok(lh_udp_open(&config, &rig->client, NULL));
-    check_ok(lh_udp_rx_new(&rig->rx));
+    check_ok(lh_udp_rx_new(LH_UDP_RX_BUFFERS, &rig->rx));
 }
 
 static void close_rig(struct rig *rig)

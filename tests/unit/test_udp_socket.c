@@ -24,7 +24,7 @@ static void open_pair(struct pair *pair, int family, bool no_gso, bool no_gro)
     connected.peer = pair->b_addr;
     check_ok(lh_udp_open(&connected, &pair->a, NULL));
     check_ok(lh_udp_local(pair->a, &pair->a_addr, NULL));
-    check_ok(lh_udp_rx_new(&pair->rx));
+    check_ok(lh_udp_rx_new(LH_UDP_RX_BUFFERS, &pair->rx));
 }
 
 static void close_pair(struct pair *pair)
@@ -203,7 +203,7 @@ static void unconnected_sockets_answer_from_the_address_asked(void **state)
         struct lh_udp_batch batch;
         struct lh_udp_sent sent;
         uint8_t data[100] = {1};
-        check_ok(lh_udp_rx_new(&rx));
+        check_ok(lh_udp_rx_new(LH_UDP_RX_BUFFERS, &rx));
         check_ok(lh_udp_open(&config, &server, NULL));
         check_ok(lh_udp_local(server, &addr, NULL));
         // 127.0.0.9 is an address of ours that the kernel would not choose by itself.
