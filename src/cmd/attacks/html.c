@@ -73,7 +73,8 @@ static const char style[] =
     "code{white-space:nowrap}td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}code{"
     "font-size:.92em;overflow-"
     "wrap:anywhere}"
-    "small{color:var(--soft)}svg{width:100%;height:auto;background:var(--card);border:1px solid "
+    "th.k{min-width:9rem}small{color:var(--soft)}svg{width:100%;height:auto;background:var(--card);"
+    "border:1px solid "
     "var(--line);border-radius:8px}"
     "svg text{fill:var(--soft);font:11px system-ui,'DejaVu "
     "Sans',sans-serif}.t{fill:var(--try)}.l{fill:var(--login)}"
@@ -87,14 +88,14 @@ static char *short_time(int64_t time, char out[LH_CIVIL_TEXT])
     return out;
 }
 
-// Bars of one timeline whose feet stand at `foot` and whose largest is `tall` high; `up` or
-// hanging.
-static void svg_bars(const struct lh_attacks *a,
-                     const struct lh_timeline *line,
-                     unsigned foot,
-                     unsigned tall,
-                     const char *class_name,
-                     FILE *out)
+// Bars of one timeline whose feet stand at `foot` and whose largest is `tall` high. Returns what
+// that one stands for.
+static uint64_t svg_bars(const struct lh_attacks *a,
+                         const struct lh_timeline *line,
+                         unsigned foot,
+                         unsigned tall,
+                         const char *class_name,
+                         FILE *out)
 {
     const struct lh_watch_totals *t = &a->watch->totals;
     uint64_t columns[BARS];
@@ -109,6 +110,7 @@ static void svg_bars(const struct lh_attacks *a,
         (void)fprintf(out, "<rect class=\"%s\" x=\"%u\" y=\"%u\" width=\"%u\" height=\"%u\"/>",
                       class_name, LEFT + i * PLOT / BARS, foot - height, PLOT / BARS, height);
     }
+    return most;
 }
 
 static void svg_axis(const struct lh_attacks *a, unsigned top, unsigned bottom, FILE *out)
@@ -141,8 +143,13 @@ static void html_picture(const struct lh_attacks *a, FILE *out)
     svg_axis(a, 10, height - 24, out);
     (void)fprintf(out, "<text x=\"10\" y=\"%u\">tries</text><text x=\"10\" y=\"%u\">logins</text>",
                   bars_foot, bars_foot + 22);
-    svg_bars(a, &a->watch->totals.tries, bars_foot, TALL, "t", out);
-    svg_bars(a, &a->watch->totals.logins, bars_foot + 24, 14, "l", out);
+    uint64_t most = svg_bars(a, &a->watch->totals.tries, bars_foot, TALL, "t", out);
+    // Tries are counted in halves.
+    (void)fprintf(out,
+                  "<text x=\"%u\" y=\"%u\" text-anchor=\"end\">%" PRIu64 "</text>"
+                  "<text x=\"%u\" y=\"%u\" text-anchor=\"end\">0</text>",
+                  LEFT - 6, bars_foot - TALL + 8, (most + 1) / 2, LEFT - 6, bars_foot);
+    (void)svg_bars(a, &a->watch->totals.logins, bars_foot + 24, 14, "l", out);
     for (size_t i = 0; i < j->count && row < rows; i++) {
         const struct lh_verdict *v = &j->verdicts[i];
         if (v->source == NULL)
@@ -150,7 +157,7 @@ static void html_picture(const struct lh_attacks *a, FILE *out)
         unsigned foot = rows_top + row * ROW + ROW - 4;
         (void)fprintf(out, "<text x=\"10\" y=\"%u\">%s</text>", foot,
                       lh_verdict_subject(v, subject));
-        svg_bars(a, &v->source->timeline, foot, ROW - 6, "t", out);
+        (void)svg_bars(a, &v->source->timeline, foot, ROW - 6, "t", out);
         row++;
     }
     (void)fputs("</svg>\n", out);
@@ -181,6 +188,8 @@ static void html_alarms(const struct lh_attacks *a, FILE *out)
         if (breach->others > 0)
             (void)fprintf(out, "; %" PRIu32 " addresses had tried this user before",
                           breach->others);
+        if (v->source->counts[LH_COUNT_PENALTIES] > 0)
+            (void)fputs("; what it tried while penalties shut it out is not logged", out);
         (void)fputs(".<br><small>", out);
         html_text(lh_attacks_place(a, &breach->place, true, text), out);
         if (lh_verdict_guard(v) != NULL) {
@@ -214,6 +223,26 @@ static void html_figures(const struct lh_attacks *a, FILE *out)
     (void)fputs("</div>\n", out);
 }
 
+// The lines of one file under its name, each on a line of its own where the file changes.
+static void html_evidence(const struct lh_attacks *a, const struct lh_source *s, FILE *out)
+{
+    char text[LH_ATTACKS_PLACE_TEXT];
+    const struct lh_place *before = NULL;
+    for (unsigned i = 0; i < LH_WATCH_EVIDENCE_MAX; i++) {
+        const struct lh_place *place = lh_source_evidence(s, i);
+        if (place->line == 0)
+            continue;
+        bool journal = place->file >= a->logs->count;
+        bool same = before != NULL && before->file == place->file;
+        if (same && journal && before->line / 1000000 == place->line / 1000000)
+            continue;
+        lh_attacks_place(a, place, false, text);
+        (void)fputs(before == NULL ? "" : same ? ", " : "<br>", out);
+        html_text(same ? 1 + (journal ? strchr(text, 'T') : strrchr(text, ':')) : text, out);
+        before = place;
+    }
+}
+
 static void html_source_row(const struct lh_attacks *a, const struct lh_verdict *v, FILE *out)
 {
     char text[LH_ATTACKS_PLACE_TEXT];
@@ -237,10 +266,7 @@ static void html_source_row(const struct lh_attacks *a, const struct lh_verdict 
         (void)fprintf(out, " <small>and others, %" PRIu32 " in all</small>", v->users);
     (void)fprintf(out, "</td><td class=\"w\">%s<br>", short_time(v->first, text));
     (void)fprintf(out, "%s</td><td><small>", short_time(v->last, text));
-    for (unsigned i = 0; i < 2 && s->evidence[i].line != 0; i++) {
-        (void)fputs(i > 0 ? "<br>" : "", out);
-        html_text(lh_attacks_place(a, &s->evidence[i], false, text), out);
-    }
+    html_evidence(a, s, out);
     (void)fputs("</small></td></tr>\n", out);
 }
 
@@ -251,7 +277,7 @@ static void html_sources(const struct lh_attacks *a, FILE *out)
     if (a->judgement->sources == 0)
         return;
     (void)fputs("<h2>Sources</h2><table><tr><th>Source</th><th "
-                "class=\"n\">Tries</th><th>What</th><th>Users</th>"
+                "class=\"n\">Tries</th><th class=\"k\">What</th><th>Users</th>"
                 "<th>First, last (UTC)</th><th>Evidence</th></tr>\n",
                 out);
     for (size_t i = 0; i < a->judgement->count && shown < most; i++) {
