@@ -170,6 +170,25 @@ def test_a_large_log_is_read_in_flat_memory(folder):
     assert done.returncode == 1, "exit status %d: %s" % (done.returncode, done.stderr.decode())
 
 
+def test_a_million_sources_hide_nobody_within_flat_memory(folder):
+    """Every address once, and one a hundred times between them."""
+    path = os.path.join(folder, "log")
+    text = "%s ftp1 sshd[%d]: Failed password for root from %s port 9 ssh2\n"
+    with open(path, "w") as file:
+        for n in range(1000000):
+            file.write(text % (stamp(n // 100), n % 60000 + 1, "%d.%d.%d.7" % (11 + (n >> 16), n >> 8 & 255, n & 255)))
+            if n % 10000 == 0:
+                file.write(text % (stamp(n // 100), 65000 + n // 10000, ATTACKER))
+    with open(LHCTL, "rb") as file:
+        if re.search(b"__[at]san", file.read()):
+            raise Skip("a sanitizer's memory is its own")
+    done = subprocess.run(["prlimit", "--data=%d" % (64 << 20), LHCTL, "attacks", "--json", path], env=ENV, capture_output=True, check=False)
+    assert done.returncode == 1, "exit status %d: %s" % (done.returncode, done.stderr.decode())
+    found = rows(done.stdout.decode())
+    first = [row for row in found if row["type"] == "source"][0]
+    assert first["address"] == ATTACKER and 100 <= first["tries"] < 150, first
+
+
 def test_stamps_without_a_zone_are_read_in_the_local_one(folder):
     for stamp, first in (("2026-01-20 04:%02d:00", "2026-01-20T03:00:00Z"), ("2026-07-20 04:%02d:00", "2026-07-20T02:00:00Z"),
                          ("2026-07-20T04:%02d:00+05:30", "2026-07-19T22:30:00Z")):
@@ -215,6 +234,29 @@ def test_nft_takes_the_text(folder):
     done = subprocess.run(["unshare", "-n", "sh", "-c", "nft -f %s && nft -f %s && nft list ruleset" % (rules, rules)], capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert "198.51.100.7 timeout 7h" in done.stdout.decode() and "2001:db8::7 timeout 7h" in done.stdout.decode()
+
+
+def test_fail2ban_takes_the_jail(folder):
+    if shutil.which("fail2ban-client") is None:
+        raise Skip("fail2ban is not here")
+    shutil.copytree("/etc/fail2ban", os.path.join(folder, "etc"))
+    jail = lhctl("--block", "fail2ban", write(folder, "log", failures(8)))
+    write(os.path.join(folder, "etc"), "jail.d/lhctl.conf", jail.splitlines())
+    write(os.path.join(folder, "etc"), "jail.local", ["[sshd]", "logpath = " + os.path.join(folder, "log"), "backend = polling"])
+    done = subprocess.run(["fail2ban-client", "-c", os.path.join(folder, "etc"), "-t"], capture_output=True, check=False)
+    assert done.returncode == 0 and b"successful" in done.stdout, done
+    assert "fail2ban-client set sshd banip " + ATTACKER in jail
+
+
+def test_systemd_takes_the_service_of_the_manual(folder):
+    if shutil.which("systemd-analyze") is None:
+        raise Skip("systemd-analyze is not here")
+    with open(os.path.join(HERE, "../../man/lhctl-attacks.8")) as file:
+        unit = re.search(r"\n(\[Service\]\n.*?)\.Ed\n", file.read(), re.S).group(1).replace("\\e\n", "\\\n")
+    assert "--state=" in unit
+    path = write(folder, "lhctl-attacks.service", unit.replace("/usr/sbin/lhctl", os.path.abspath(LHCTL)).splitlines())
+    done = subprocess.run(["systemd-analyze", "verify", path], capture_output=True, check=False)
+    assert done.returncode == 0 and not done.stderr, done
 
 
 def test_hostile_names_end_no_line_and_no_string_of_any_output(folder):
@@ -447,6 +489,48 @@ def test_connections_are_told_beside_the_log(folder):
     assert found[0]["states"] == {"ESTABLISHED": 20} and found[0]["staying"] == 20
     for client in clients:
         client.close()
+
+
+def test_what_connections_mean_is_told(folder):
+    """In a network of its own, where nft lets no answer to a SYN out to some: half-open ones, ports in a row, logins and none."""
+    if os.geteuid() != 0 or shutil.which("nft") is None:
+        raise Skip("nft and root are needed")
+    log = write(folder, "log", ["%s ftp1 sshd[%d]: Accepted publickey for bob from 198.51.100.20 port %d ssh2" % (stamp(n), n + 1, 40000 + n) for n in range(5)])
+    rules = "add table inet t; add chain inet t o { type filter hook output priority 0; }; add rule inet t o ip daddr 198.51.100.30 tcp flags syn,ack drop"
+    inside = "ip link set lo up && ip route add local 198.51.100.0/24 dev lo && nft '%s' && exec %s %s --connections %s" % (
+        rules, sys.executable, os.path.abspath(__file__), log)
+    done = subprocess.run(["unshare", "-n", "sh", "-c", inside], capture_output=True, env=ENV, timeout=60, check=False)
+    if b"unshare:" in done.stderr or b"nft" in done.stderr:
+        raise Skip("no namespaces or no nft here")
+    text = done.stdout.decode()
+    for piece in ("20 half open: a flood of SYNs", "20 ports in a row from 41000: one program", "in the log: 5 logged in",
+                  "20 open all the time without a login in the log", "closed by sshd first", "accuses nobody"):
+        assert piece in text, (piece, text, done.stderr)
+
+
+def make_connections(log):
+    """Prints what lhctl attacks makes of connections of every kind to a server that accepts them."""
+    server = socket.create_server(("0.0.0.0", 0), backlog=200)
+    port, kept = server.getsockname()[1], []
+
+    def connect(address, own, blocking=True):
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        client.bind((address, own))
+        client.setblocking(blocking)
+        client.connect_ex(("127.0.0.1", port))
+        kept.append(client)
+        return server.accept()[0] if blocking else None
+
+    for n in range(20):
+        connect("198.51.100.30", 0, False)
+        kept.append(connect("198.51.100.10", 41000 + n))
+        if n < 5:
+            kept.append(connect("198.51.100.20", 40000 + n))
+        connect("198.51.100.40", 0).close()  # the server closes first
+        kept.pop().close()
+    done = subprocess.run([LHCTL, "attacks", "--connections", "--interval", "1", "--port", str(port), log], stdout=subprocess.PIPE, check=False)
+    print(done.stdout.decode())
 
 
 class Follower:
@@ -935,5 +1019,7 @@ def main():
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--name-server"]:
         name_server(sys.argv[2], sys.argv[3:])
+    elif sys.argv[1:2] == ["--connections"]:
+        make_connections(sys.argv[2])
     else:
         main()
