@@ -258,6 +258,29 @@ static void check_file_systems(struct lh_check *check, const struct lh_check_int
     }
 }
 
+// Where SELinux is in force, a port whose label cannot be seen may be one that sshd cannot open.
+static void check_selinux(struct lh_check *check)
+{
+    char path[256];
+    char *text;
+    size_t len;
+
+    (void)snprintf(path, sizeof path, "%s/fs/selinux/enforce", check->options->sys);
+    if (lh_root_read("/", path, 16, &text, &len, NULL) != 0)
+        return;
+    bool enforcing = *text == '1';
+    free(text);
+    for (size_t i = 0; enforcing && i < check->report->count; i++) {
+        const struct lh_sshd_finding *finding = &check->report->items[i];
+        if (finding->grade != LH_SSHD_GRADE_UNKNOWN || strstr(finding->is, "SELinux") == NULL)
+            continue;
+        refuse(check, "L3", "SELinux is in force and its ports could not be listed",
+               "semanage, and the port labelled ssh_port_t", "sshd might not be able to open it",
+               "semanage port -l; apt-get install policycoreutils-python-utils");
+        return;
+    }
+}
+
 void lh_check_ready_host(struct lh_check *check, const struct lh_check_intent *intent)
 {
     check_values(check, intent);
@@ -266,4 +289,5 @@ void lh_check_ready_host(struct lh_check *check, const struct lh_check_intent *i
     check_reserved(check);
     check_file_systems(check, intent);
     lh_check_network(check);
+    check_selinux(check);
 }

@@ -303,6 +303,36 @@ static lh_err prove_login(const struct proof *proof, enum who who)
     return lh_ritual_go_on(ritual);
 }
 
+// The administrator logs in with each host key that the files name: a key that sshd passes over, or
+// whose halves do not fit, would be missed by those who pinned it.
+static lh_err prove_host_keys(const struct proof *proof)
+{
+    struct lh_public_key *key = calloc(1, sizeof *key);
+    const struct lh_sshd_value *value;
+    lh_err err = key == NULL ? LH_E_NOMEM : 0;
+    char option[128];
+
+    for (size_t i = 0;
+         err == 0 && (value = lh_sshd_values_find(&proof->values[ADMIN], "hostkey", i)) != NULL;
+         i++) {
+        LH_CLEANUP(lh_run_result_fini) struct lh_run_result result = {0};
+        err = lh_host_key_read("/", value->text, key, proof->ritual->info);
+        (void)snprintf(option, sizeof option, "HostKeyAlgorithms=%s",
+                       strcmp(key->type, "ssh-rsa") == 0 ? "rsa-sha2-512,rsa-sha2-256" : key->type);
+        if (err == 0)
+            err = try_login(
+                proof, &(struct attempt){.who = ADMIN, .extra = {"-o", option}, .command = "true"},
+                &result);
+        if (err == 0 && !authenticated(&result))
+            err = lh_fail(proof->ritual->info, LH_E_AUTH, 0,
+                          "sshd does not show the host key %.200s", value->text);
+        if (err == 0)
+            err = lh_ritual_go_on(proof->ritual);
+    }
+    free(key);
+    return err;
+}
+
 // One thing that must be refused.
 struct refusal {
     const char *what;
@@ -530,6 +560,8 @@ lh_err lh_proof_make(struct lh_ritual *ritual, bool full)
         err = prove_login(proof, ADMIN);
     if (err == 0 && *proof->users[MOVER] != '\0' && proof->files[MOVER][0] != '\0')
         err = prove_login(proof, MOVER);
+    if (err == 0 && full)
+        err = prove_host_keys(proof);
     if (err == 0 && full)
         err = prove_refusals(proof);
     finish(proof);
