@@ -80,6 +80,7 @@ struct fair_state {
     struct lh_share_probe probe;
     uint32_t answers; // probes on end that agree: on company in the trial, on its end in company
     lh_ns trial_end;
+    lh_ns jitter;           // delay that stood when a trial found it to be nobody's
     lh_ns low_since;        // 0: the queue is not low
     lh_ns queue_highest[2]; // of this bucket of time and the one before
     lh_ns bucket_at;        // when this one began
@@ -261,6 +262,17 @@ static bool is_queue_high(const struct fair_state *fair)
     return lh_lt_queue_standing(&fair->lt) > lh_lt_queue_cap(&fair->lt);
 }
 
+// A trial found that nobody's window moves the delay. Others' windows move, and hide what ours
+// does: so two trials must say so, at the same delay.
+static void note_jitter(struct fair_state *fair, lh_ns now)
+{
+    lh_ns stands = lh_lt_queue_standing(&fair->lt), before = fair->jitter;
+    lh_ns away = stands > before ? stands - before : before - stands;
+    fair->jitter = stands;
+    if (away < stands / 8)
+        lh_lt_note_jitter(&fair->lt, now);
+}
+
 // The window stands still but for the probes.
 static void trial_step(struct fair_state *fair, const struct lh_cc_feedback *feedback)
 {
@@ -270,7 +282,7 @@ static void trial_step(struct fair_state *fair, const struct lh_cc_feedback *fee
     if (probe_share(fair, feedback, &share) == LH_SHARE_MEASURED) {
         bool is_jitter = share < SHARE_TRIAL && !is_queue_high(fair);
         if (is_jitter)
-            lh_lt_note_jitter(&fair->lt, feedback->now);
+            note_jitter(fair, feedback->now);
         is_over |= share > SHARE_ALONE || is_jitter;
         fair->answers++;
     }

@@ -388,8 +388,8 @@ static uint32_t end_interval(struct lh_lt *lt, const struct lh_cc_feedback *feed
             seen.rates > 0 && !seen.is_limited ? seen.rate_sum / seen.rates : UINT64_MAX;
     lt->last = seen;
     lt->interval = (struct lh_lt_interval){.queue_min = LH_NEVER};
-    if (now >= lt->queue_floor_until)
-        lt->queue_floor = 0;
+    if (now >= lt->queue_floor_until || seen.queue_min < lt->queue_floor / 8 * 5)
+        lt->queue_floor = 0; // what drains is a queue
     bool is_queue_low = seen.queue_min < lh_lt_queue_calm(lt);
     if (is_queue_low)
         lt->low_queue_at = now;
