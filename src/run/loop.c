@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How it works. epoll's user data is an index into `watches`; a slot that was removed during a turn
-// keeps its index until the turn is over, so an event that the kernel has already reported for it
-// meets a handler of NULL instead of a stranger. epoll_pwait2 gives nanosecond deadlines, which
-// pacing needs; a kernel without it (before 5.11) gets epoll_wait rounded up to a millisecond.
+// How it works. epoll's user data is an index into `watches` and the slot's generation, which
+// changes whenever the slot is emptied: an event that the kernel reported before is dropped instead
+// of meeting a stranger, and a slot can be taken again at once, however many come and go in one
+// turn. Whether a descriptor's number still means what was added is asked of epoll itself, which
+// forgets what was closed. epoll_pwait2 gives nanosecond deadlines, which pacing needs; a kernel
+// without it (before 5.11) gets epoll_wait rounded up to a millisecond.
 #include "run/loop.h"
 
 #include <errno.h>
@@ -19,6 +21,8 @@
 
 struct watch {
     int fd; // -1 = free
+    uint32_t generation;
+    uint32_t events;
     lh_loop_handler handler;
     void *user;
 };
@@ -29,7 +33,6 @@ struct lh_loop {
     lh_ns now; // of this turn
     bool has_pwait2;
     struct watch watches[LH_LOOP_FDS_MAX];
-    bool is_retired[LH_LOOP_FDS_MAX]; // removed in this turn
 };
 
 lh_err lh_loop_new(struct lh_loop **out_loop, struct lh_errinfo *info)
@@ -72,27 +75,44 @@ static struct watch *find_watch(struct lh_loop *loop, int fd)
 static struct watch *find_free_watch(struct lh_loop *loop)
 {
     for (size_t i = 0; i < LH_LOOP_FDS_MAX; i++) {
-        if (loop->watches[i].fd < 0 && !loop->is_retired[i])
+        if (loop->watches[i].fd < 0)
             return &loop->watches[i];
     }
     return NULL;
+}
+
+static int control(struct lh_loop *loop, int operation, const struct watch *watch, int fd)
+{
+    uint64_t index = (uint64_t)(watch - loop->watches);
+    struct epoll_event event = {.events = watch->events,
+                                .data.u64 = (uint64_t)watch->generation << 32 | index};
+
+    return epoll_ctl(loop->epoll_fd, operation, fd, &event);
 }
 
 lh_err
 lh_loop_add(struct lh_loop *loop, int fd, uint32_t events, lh_loop_handler handler, void *user)
 {
     struct watch *watch = find_free_watch(loop);
-    struct epoll_event event = {.events = events};
 
     LH_ASSERT(fd >= 0 && handler != NULL);
     LH_ASSERT(find_watch(loop, fd) == NULL);
     if (watch == NULL)
         return LH_E_LIMIT;
-    event.data.u64 = (uint64_t)(watch - loop->watches);
-    if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event) != 0)
+    watch->events = events;
+    if (control(loop, EPOLL_CTL_ADD, watch, fd) != 0)
         return LH_E_SYS;
-    *watch = (struct watch){.fd = fd, .handler = handler, .user = user};
+    watch->fd = fd;
+    watch->handler = handler;
+    watch->user = user;
     return 0;
+}
+
+bool lh_loop_has(struct lh_loop *loop, int fd)
+{
+    const struct watch *watch = find_watch(loop, fd);
+
+    return watch != NULL && control(loop, EPOLL_CTL_MOD, watch, fd) == 0;
 }
 
 void lh_loop_remove(struct lh_loop *loop, int fd)
@@ -102,8 +122,7 @@ void lh_loop_remove(struct lh_loop *loop, int fd)
     if (watch == NULL)
         return;
     (void)epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
-    loop->is_retired[watch - loop->watches] = true;
-    *watch = (struct watch){.fd = -1};
+    *watch = (struct watch){.fd = -1, .generation = watch->generation + 1};
 }
 
 static int
@@ -128,11 +147,9 @@ wait_for_events(struct lh_loop *loop, struct epoll_event *events, lh_ns deadline
 
 static void dispatch(struct lh_loop *loop, const struct epoll_event *events, int count)
 {
-    for (size_t i = 0; i < LH_LOOP_FDS_MAX; i++)
-        loop->is_retired[i] = false;
     for (int i = 0; i < count; i++) {
-        struct watch *watch = &loop->watches[events[i].data.u64];
-        if (watch->fd >= 0 && watch->handler != NULL)
+        const struct watch *watch = &loop->watches[(uint32_t)events[i].data.u64];
+        if (watch->fd >= 0 && watch->generation == events[i].data.u64 >> 32)
             watch->handler(watch->user, events[i].events, loop->now);
     }
 }

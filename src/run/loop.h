@@ -30,14 +30,20 @@ void lh_loop_free(struct lh_loop *loop); // closes no descriptor but its own
 LH_DEFINE_FREEP(struct lh_loop, lh_loop_free)
 
 // Watches `fd` for `events` (EPOLLIN, EPOLLOUT); level-triggered. A descriptor is watched once.
-// LH_E_LIMIT beyond LH_LOOP_FDS_MAX, LH_E_SYS when epoll refuses it.
+// LH_E_LIMIT while LH_LOOP_FDS_MAX are watched, LH_E_SYS when epoll refuses it. Removing makes room
+// at once, also within a turn. Nobody hears of what is not watched: who adds must try again later,
+// or do without.
 lh_err lh_loop_add(struct lh_loop *loop,
                    int fd,
                    uint32_t events,
                    lh_loop_handler handler,
                    void *user) LH_MUST_CHECK;
-// Must be called before `fd` is closed. Safe from inside any handler, for any descriptor.
+// Should be called before `fd` is closed, and must be before its number is added again. Safe from
+// inside any handler, for any descriptor: an event of it that waits to be handled is dropped.
 void lh_loop_remove(struct lh_loop *loop, int fd);
+// Is what was added under this number still watched? Not where it was closed without being removed,
+// though the number was given out again.
+bool lh_loop_has(struct lh_loop *loop, int fd);
 
 // Runs turns until lh_loop_stop. Returns LH_E_SYS only when waiting itself fails.
 lh_err lh_loop_run(struct lh_loop *loop, lh_loop_turn turn, void *user, struct lh_errinfo *info)

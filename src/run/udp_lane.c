@@ -25,7 +25,10 @@
 #include "base/math.h"
 #include "job/code.h"
 
-#define RUN_RETRY LH_MS
+#define RUN_RETRY          LH_MS
+#define WATCH_RETRY        (10 * LH_MS)
+#define SETTLE_RETRY_FIRST (50 * LH_MS) // twice as long each time it fails again
+#define SETTLE_RETRY_MAX   (2 * LH_SECOND)
 
 // --- Life ---
 
@@ -39,6 +42,7 @@ lh_err lh_udp_lanes_init(struct lh_udp_lanes *lanes,
     *lanes = (struct lh_udp_lanes){.loop = loop,
                                    .port = port,
                                    .io = client != NULL ? &lh_udp_io_client : &lh_udp_io_port,
+                                   .watch_again_at = LH_NEVER,
                                    .wake = {-1}};
     lanes->lanes[0].client = client;
     lh_udp_paths_init(&lanes->paths);
@@ -49,11 +53,18 @@ lh_err lh_udp_lanes_init(struct lh_udp_lanes *lanes,
     return 0;
 }
 
+static void unwatch(struct lh_udp_lanes *lanes, struct lh_udp_watch *watch)
+{
+    lh_loop_remove(lanes->loop, watch->fd);
+    *watch = (struct lh_udp_watch){0};
+}
+
 static void unwatch_all(struct lh_udp_lanes *lanes)
 {
-    for (size_t i = 0; i < lanes->watch_count; i++)
-        lh_loop_remove(lanes->loop, lanes->watches[i].fd);
-    lanes->watch_count = 0;
+    for (size_t i = 0; i < LH_UDP_FDS_MAX; i++) {
+        if (lanes->watches[i].lane != NULL)
+            unwatch(lanes, &lanes->watches[i]);
+    }
 }
 
 void lh_udp_lanes_fini(struct lh_udp_lanes *lanes)
@@ -77,23 +88,56 @@ void lh_udp_lanes_fini(struct lh_udp_lanes *lanes)
 
 static void on_readable(void *user, uint32_t events, lh_ns now);
 
-// Descriptors come and go (re-binding, settling); the loop follows. All are watched anew: a number
-// that was closed and given out again would otherwise pass for the old one.
-static void follow_descriptors(struct lh_udp_lanes *lanes)
+// Takes `watch` out of the `count` wanted ones, where it is among them.
+static bool
+take_wanted(struct lh_udp_watch *wanted, size_t *count, const struct lh_udp_watch *watch)
+{
+    for (size_t i = 0; i < *count; i++) {
+        if (wanted[i].fd == watch->fd && wanted[i].lane == watch->lane) {
+            wanted[i] = wanted[--*count];
+            return true;
+        }
+    }
+    return false;
+}
+
+static lh_err watch_socket(struct lh_udp_lanes *lanes, const struct lh_udp_watch *wanted)
+{
+    struct lh_udp_watch *watch = lanes->watches;
+
+    while (watch->lane != NULL)
+        watch++;
+    LH_ASSERT(watch < lanes->watches + LH_UDP_FDS_MAX);
+    lh_err err = lh_loop_add(lanes->loop, wanted->fd, EPOLLIN, on_readable, watch);
+    if (err == 0)
+        *watch = *wanted;
+    return err;
+}
+
+// Descriptors come and go (re-binding, settling); the loop follows. A number that was closed and
+// given out again is another descriptor. One that could not be watched is tried again soon:
+// otherwise nothing that comes by it would ever be read.
+static void follow_descriptors(struct lh_udp_lanes *lanes, lh_ns now)
 {
     struct lh_udp_watch wanted[LH_UDP_FDS_MAX];
     uint32_t generation = lanes->io->generation(lanes);
 
-    if (lanes->watch_count > 0 && generation == lanes->generation)
+    if (lanes->is_watching && generation == lanes->generation && now < lanes->watch_again_at)
         return;
-    unwatch_all(lanes);
+    lanes->is_watching = true;
     lanes->generation = generation;
+    lanes->watch_again_at = LH_NEVER;
     size_t count = lanes->io->watches(lanes, wanted);
+    for (size_t i = 0; i < LH_UDP_FDS_MAX; i++) {
+        struct lh_udp_watch *watch = &lanes->watches[i];
+        if (watch->lane == NULL)
+            continue;
+        if (!lh_loop_has(lanes->loop, watch->fd) || !take_wanted(wanted, &count, watch))
+            unwatch(lanes, watch);
+    }
     for (size_t i = 0; i < count; i++) {
-        struct lh_udp_watch *watch = &lanes->watches[lanes->watch_count];
-        *watch = wanted[i];
-        if (lh_loop_add(lanes->loop, watch->fd, EPOLLIN, on_readable, watch) == 0)
-            lanes->watch_count++;
+        if (watch_socket(lanes, &wanted[i]) != 0)
+            lanes->watch_again_at = now + WATCH_RETRY;
     }
 }
 
@@ -204,12 +248,21 @@ static void follow_path(struct lh_udp_lane *lane, lh_ns now)
 
     if (lh_transport_lane_state(lanes->transport, lane->id) != LH_LANE_UP || path == NULL)
         return;
-    if (lane->is_settled && number == lane->settled_path)
+    if (number == lane->settled_path && (lane->is_settled || now < lane->settle_again_at))
         return;
+    if (number != lane->settled_path)
+        lane->settle_failures = 0;
     lh_udp_paths_pin(&lanes->paths, lane->id, number);
     lane->settled_path = number;
     lh_udp_lane_size_packets(lane, path, LH_PACKET_MAX);
     lanes->io->settle(lane, path, now);
+    if (lane->is_settled) {
+        lane->settle_failures = 0;
+    } else { // data goes by unconnected sockets meanwhile
+        lh_ns pause = SETTLE_RETRY_FIRST << LH_MIN(lane->settle_failures, 10u);
+        lane->settle_again_at = now + LH_MIN(pause, SETTLE_RETRY_MAX);
+        lane->settle_failures++;
+    }
     lh_udp_lane_lend(lane);
 }
 
@@ -222,7 +275,7 @@ void lh_udp_lanes_after_receiving(struct lh_udp_lanes *lanes, lh_ns now)
         follow_path(lane, now);
         watch_gso(lane, now);
     }
-    follow_descriptors(lanes);
+    follow_descriptors(lanes, now);
 }
 
 static void on_readable(void *user, uint32_t events, lh_ns now)
@@ -303,7 +356,7 @@ lh_err lh_udp_lanes_start(struct lh_udp_lanes *lanes,
         return err;
     if (lanes->port != NULL)
         lh_port_set_waiting(lanes->port, true, now);
-    follow_descriptors(lanes);
+    follow_descriptors(lanes, now);
     return 0;
 }
 
@@ -388,7 +441,7 @@ void lh_udp_lanes_on_state(struct lh_udp_lanes *lanes,
     else if (state == LH_LANE_SILENT)
         lanes->io->unsettle(lane, now);
     lh_udp_lane_lend(lane);
-    follow_descriptors(lanes);
+    follow_descriptors(lanes, now);
 }
 
 lh_ns lh_udp_lanes_next_deadline(const struct lh_udp_lanes *lanes)
@@ -398,15 +451,14 @@ lh_ns lh_udp_lanes_next_deadline(const struct lh_udp_lanes *lanes)
         deadline = lh_ns_min(deadline, lanes->lanes[i].retry_at);
     if (lanes->port != NULL)
         deadline = lh_ns_min(deadline, lh_port_next_deadline(lanes->port));
-    return deadline;
+    return lh_ns_min(deadline, lanes->watch_again_at);
 }
 
 void lh_udp_lanes_on_deadline(struct lh_udp_lanes *lanes, lh_ns now)
 {
-    if (lanes->port == NULL || lh_port_next_deadline(lanes->port) > now)
-        return;
-    lh_port_on_deadline(lanes->port, now);
-    follow_descriptors(lanes);
+    if (lanes->port != NULL && lh_port_next_deadline(lanes->port) <= now)
+        lh_port_on_deadline(lanes->port, now);
+    follow_descriptors(lanes, now);
 }
 
 // --- Figures ---

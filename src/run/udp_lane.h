@@ -33,7 +33,8 @@ struct lh_udp_io; // which kind of sockets: a table of functions in udp_lane.c
 struct lh_udp_lanes;
 
 struct lh_udp_watch {         // a descriptor in the loop
-    struct lh_udp_lane *lane; // that it belongs to; a server's may bring packets of any lane
+    struct lh_udp_lane *lane; // that it belongs to; a server's may bring packets of any lane.
+                              // NULL = the place is free
     int fd;
 };
 
@@ -50,6 +51,8 @@ struct lh_udp_lane {
     struct lh_place_fates fates; // told to `gso` already
     bool is_settled;             // the peer's address is known and the socket connected to it
     uint32_t settled_path;
+    unsigned settle_failures; // in a row, on this path
+    lh_ns settle_again_at;    // after a failure
 
     struct lh_lane_thread *thread;    // NULL: the session's thread does it all
     struct lh_link handed;            // runs that came back sealed
@@ -69,9 +72,9 @@ struct lh_udp_lanes {
     struct lh_udp_rx *rx; // owned
     struct lh_udp_paths paths;
     struct lh_udp_watch watches[LH_UDP_FDS_MAX];
-    size_t watch_count;
-    uint32_t
-        generation; // of the descriptors: differs from the sockets' when they must be watched anew
+    bool is_watching;     // since lh_udp_lanes_start
+    uint32_t generation;  // of what is watched: differs from the sockets' when some came or went
+    lh_ns watch_again_at; // some could not be watched; LH_NEVER = all are
     struct lh_udp_lane lanes[LH_UDP_LANES_MAX]; // of ids 1, 2...
     struct lh_wake wake;                        // what threads say is there
     size_t count;

@@ -11,6 +11,7 @@ struct fixture {
     struct lh_loop *loop;
     int pipe_a[2];
     int pipe_b[2];
+    int copy_a, copy_b; // of their ends for reading
     int a_calls;
     int b_calls;
     int turns;
@@ -22,6 +23,9 @@ static int set_up(void **state)
     check_ok(lh_loop_new(&f->loop, NULL));
     check_int(pipe(f->pipe_a), 0);
     check_int(pipe(f->pipe_b), 0);
+    f->copy_a = dup(f->pipe_a[0]);
+    f->copy_b = dup(f->pipe_b[0]);
+    assert_true(f->copy_a >= 0 && f->copy_b >= 0);
     *state = f;
     return 0;
 }
@@ -30,6 +34,8 @@ static int tear_down(void **state)
 {
     struct fixture *f = *state;
     lh_loop_free(f->loop);
+    (void)close(f->copy_a);
+    (void)close(f->copy_b);
     for (int i = 0; i < 2; i++) {
         (void)close(f->pipe_a[i]);
         (void)close(f->pipe_b[i]);
@@ -58,6 +64,34 @@ static void on_b(void *user, uint32_t events, lh_ns now)
     lh_loop_remove(f->loop, f->pipe_b[0]);
 }
 
+static void on_quiet(void *user, uint32_t events, lh_ns now)
+{
+    struct fixture *f = user;
+    (void)events;
+    (void)now;
+    f->b_calls++;
+}
+
+// Whichever of two is called first removes both, though the other's event is reported already, and
+// gives their places to others, more often than the loop has places.
+static void on_replaceable(void *user, uint32_t events, lh_ns now)
+{
+    struct fixture *f = user;
+    char byte;
+    (void)events;
+    (void)now;
+    check_int(f->a_calls++, 0);
+    check_int(read(f->pipe_a[0], &byte, 1), 1);
+    lh_loop_remove(f->loop, f->pipe_a[0]);
+    lh_loop_remove(f->loop, f->copy_a);
+    for (int i = 0; i < 2 * LH_LOOP_FDS_MAX; i++) {
+        lh_loop_remove(f->loop, f->pipe_b[0]);
+        lh_loop_remove(f->loop, f->copy_b);
+        check_ok(lh_loop_add(f->loop, f->pipe_b[0], EPOLLIN, on_quiet, f));
+        check_ok(lh_loop_add(f->loop, f->copy_b, EPOLLIN, on_quiet, f));
+    }
+}
+
 static lh_ns three_turns_one_ms_apart(void *user, lh_ns now)
 {
     struct fixture *f = user;
@@ -75,6 +109,38 @@ static void a_handler_may_remove_any_descriptor(void **state)
     check_int(write(f->pipe_b[1], "x", 1), 1);
     check_ok(lh_loop_run(f->loop, three_turns_one_ms_apart, f, NULL));
     check_int(f->a_calls + f->b_calls, 1); // both were ready; the first took the other away
+}
+
+static void an_event_reported_for_a_removed_descriptor_does_not_reach_its_successor(void **state)
+{
+    struct fixture *f = *state;
+    check_ok(lh_loop_add(f->loop, f->copy_a, EPOLLIN, on_replaceable, f));
+    check_ok(lh_loop_add(f->loop, f->pipe_a[0], EPOLLIN, on_replaceable, f));
+    check_int(write(f->pipe_a[1], "x", 1), 1);
+    check_ok(lh_loop_run(f->loop, three_turns_one_ms_apart, f, NULL));
+    check_int(f->a_calls, 1);
+    check_int(f->b_calls, 0); // nothing was written there
+    check_int(write(f->pipe_b[1], "x", 1), 1);
+    f->turns = 0;
+    check_ok(lh_loop_run(f->loop, three_turns_one_ms_apart, f, NULL));
+    assert_true(f->b_calls > 0);
+}
+
+static void a_number_that_was_given_out_again_is_not_the_one_that_was_added(void **state)
+{
+    struct fixture *f = *state;
+    int fd = dup(f->pipe_a[0]);
+    assert_false(lh_loop_has(f->loop, fd));
+    check_ok(lh_loop_add(f->loop, fd, EPOLLIN, on_a, f));
+    assert_true(lh_loop_has(f->loop, fd));
+    check_int(dup2(f->pipe_b[0], fd), fd);
+    assert_false(lh_loop_has(f->loop, fd));
+    lh_loop_remove(f->loop, fd);
+    check_ok(lh_loop_add(f->loop, fd, EPOLLIN, on_a, f));
+    assert_true(lh_loop_has(f->loop, fd));
+    lh_loop_remove(f->loop, fd);
+    assert_false(lh_loop_has(f->loop, fd));
+    (void)close(fd);
 }
 
 static void turns_come_at_their_deadlines(void **state)
@@ -141,6 +207,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_handler_may_remove_any_descriptor, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            an_event_reported_for_a_removed_descriptor_does_not_reach_its_successor, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_number_that_was_given_out_again_is_not_the_one_that_was_added, set_up, tear_down),
         cmocka_unit_test_setup_teardown(turns_come_at_their_deadlines, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_handler_may_read_the_clock_again_for_the_rest_of_the_turn,
                                         set_up, tear_down),
