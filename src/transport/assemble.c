@@ -27,6 +27,7 @@
 #define SKIP_EVERY     1024
 #define SKIP_LEAST     64
 #define PATH_FRAME_LEN (OVERHEAD + LH_FRAME_TOKEN_LEN)
+#define FULL_RETRY     (10 * LH_MS) // feedback makes room earlier
 
 struct packet {
     struct lh_transport *transport;
@@ -89,9 +90,13 @@ static void skip_number(struct lh_transport *transport, struct lh_lane *lane)
 
 static bool prepare(struct packet *packet, uint8_t *buffer, size_t limit)
 {
-    if (!lh_sent_reserve(&packet->lane->sent, PIECES_MAX))
+    struct lh_lane *lane = packet->lane;
+    if (!lh_sent_reserve(&lane->sent, PIECES_MAX)) {
+        lane->full_until = packet->now + FULL_RETRY;
         return false;
-    skip_number(packet->transport, packet->lane);
+    }
+    lane->full_until = 0;
+    skip_number(packet->transport, lane);
     packet->writer = lh_writer_of(buffer + LH_PACKET_HEADER, limit - OVERHEAD);
     return true;
 }
@@ -359,13 +364,29 @@ static bool send_path_frame(struct packet *packet, struct lh_batch *batch)
     return true;
 }
 
+// The size of the PING that is due, 0 for none. A path that has not proved itself gets no larger
+// one than it has paid for.
+static uint32_t ping_size(struct packet *packet)
+{
+    struct lh_lane *lane = packet->lane;
+    if (packet->transport->closing)
+        return 0;
+    for (;;) {
+        uint32_t size = lh_probe_size(&lane->probe, packet->now);
+        if (!LH_GUARD(PING_AMPLIFY, size > lh_path_allowance(&lane->path)))
+            return size;
+        if (!lh_probe_skip(&lane->probe, packet->now))
+            return 0;
+    }
+}
+
 // One packet for the batch, of at most `limit` bytes; 0 where there is nothing, or nothing that
 // fits.
 static size_t next_packet(struct packet *packet, struct lh_batch *batch, size_t limit)
 {
     struct lh_lane *lane = packet->lane;
     uint8_t *buffer = batch->buffer + batch->len;
-    uint32_t ping = packet->transport->closing ? 0 : lh_probe_size(&lane->probe, packet->now);
+    uint32_t ping = ping_size(packet);
     packet->pieces = 0;
     packet->last_data = NULL;
     packet->tracked = packet->is_repeat = packet->is_full = false;
@@ -435,7 +456,7 @@ void lh_transport_send(struct lh_transport *transport,
         if (batch->segments++ == 0)
             batch->segment_size = (uint32_t)len;
         batch->len += len;
-        if (len < limit)
+        if (len != limit) // shorter, or a PING that is larger than what has proved to pass
             break;
     }
     // Some devices lose the last packet of a batch when it is as long as the others (udp/gso.h).

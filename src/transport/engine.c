@@ -517,6 +517,8 @@ static lh_ns send_at(const struct lh_transport *transport, const struct lh_lane 
     lh_ns now = transport->now;
     if (lane->is_blocked)
         return LH_NEVER;
+    if (now < lane->full_until)
+        return lane->full_until;
     if (lane->path.response_count > 0)
         return now;
     if (lh_path_allowance(&lane->path) < lh_lane_payload(lane))
@@ -524,7 +526,8 @@ static lh_ns send_at(const struct lh_transport *transport, const struct lh_lane 
     if (lane->probe.pong_count > 0 || lane->reporter.cursor != lane->reporter.end)
         return now;
     at = lh_ns_min(at, lane->reporter.due);
-    at = lh_ns_min(at, lh_probe_deadline(&lane->probe));
+    if (lh_probe_size(&lane->probe, now) <= lh_path_allowance(&lane->path))
+        at = lh_ns_min(at, lh_probe_deadline(&lane->probe));
     if (!lh_engine_may_send(transport, lane))
         return at;
     if (lh_engine_has_data_for(transport, lane)) {
@@ -546,7 +549,7 @@ static lh_ns closing_deadline(const struct lh_transport *transport)
         const struct lh_lane *lane = lh_engine_lane(transport, i);
         if (lane != NULL && !lane->is_blocked && lane->close_sent < LH_CLOSE_REPEATS &&
             lh_path_allowance(&lane->path) >= lh_lane_payload(lane))
-            at = lh_ns_min(at, lane->close_at);
+            at = lh_ns_min(at, lh_ns_max(lane->close_at, lane->full_until));
     }
     return at;
 }

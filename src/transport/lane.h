@@ -96,7 +96,8 @@ struct lh_lane {
     bool was_window_limited;
 
     struct lh_place_fates fates;
-    bool is_blocked; // by its socket or pipe: what it could send sets no deadline
+    bool is_blocked;  // by its socket or pipe: what it could send sets no deadline
+    lh_ns full_until; // no packet could be recorded: tried again then, or when something comes
     uint32_t close_sent;
     lh_ns close_at;
     lh_ns sent_traced_at, received_traced_at;

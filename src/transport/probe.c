@@ -116,6 +116,11 @@ static bool next_step(struct lh_probe *probe)
     return false;
 }
 
+bool lh_probe_skip(struct lh_probe *probe, lh_ns now)
+{
+    return probe->alive_at <= now && next_step(probe);
+}
+
 uint64_t
 lh_probe_sent(struct lh_probe *probe, struct lh_random *random, bool is_up, lh_ns rtt, lh_ns now)
 {

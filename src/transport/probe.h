@@ -59,6 +59,9 @@ void lh_probe_black_hole(struct lh_probe *probe, lh_ns now);
 
 // Size of the PING to send at `now`, 0 = none; then lh_probe_sent says that it went.
 uint32_t lh_probe_size(const struct lh_probe *probe, lh_ns now);
+// Leaves out the size that lh_probe_size names, for a smaller one of the same round. False where
+// there is none.
+bool lh_probe_skip(struct lh_probe *probe, lh_ns now);
 uint64_t
 lh_probe_sent(struct lh_probe *probe, struct lh_random *random, bool is_up, lh_ns rtt, lh_ns now);
 lh_ns lh_probe_deadline(const struct lh_probe *probe);

@@ -6,6 +6,7 @@
 
 #include "base/cleanup.h"
 #include "base/math.h"
+#include "transport/engine_internal.h"
 
 #define RATE_100M 12500000
 
@@ -602,6 +603,38 @@ static void close_reaches_the_peer_with_code_and_reason(void **state)
     pair_fini(&pair);
 }
 
+// No packet can be recorded, whether the list is full or memory is short: nothing is sent then, and
+// the caller is not asked to try again at once for ever.
+static void a_lane_that_cannot_record_packets_waits(void **state)
+{
+    (void)state;
+    struct pair pair;
+    pair_init(&pair, &(struct pair_options){.seed = check_seed(60)});
+    pair_add_lane(&pair, 1, 10 * LH_MS, 12500000);
+    pair.ends[0].blocks_wanted = 400;
+    assert_false(pair_run(&pair, pair_all_done, 100 * LH_MS));
+    struct lh_transport *transport = pair.ends[0].transport;
+    struct lh_sent *sent = &lh_engine_lane(transport, 1)->sent;
+    assert_true(sent->next > sent->floor);
+
+    struct lh_sent old = *sent;
+    uint32_t first = lh_sent_record(sent, sent->floor)->content_first;
+    sent->content_capacity = LH_SENT_MAX * 4; // the most there may be, and all in use
+    lh_sent_record(sent, sent->floor)->content_first = sent->content_head - LH_SENT_MAX * 4;
+    static uint8_t buffer[65536];
+    struct lh_batch batch = {.buffer = buffer, .room = sizeof buffer, .segments_max = 16};
+    lh_ns now = pair.now + 5 * LH_MS; // the pacer has plenty
+    lh_transport_send(transport, 1, &batch, now);
+    check_uint(batch.segments, 0);
+    assert_true(lh_transport_next_deadline(transport) > now);
+    assert_true(lh_transport_next_deadline(transport) <= now + 10 * LH_MS);
+
+    lh_sent_record(sent, sent->floor)->content_first = first;
+    *sent = old;
+    assert_true(pair_run(&pair, pair_all_done, 20 * LH_SECOND));
+    pair_fini(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -631,6 +664,7 @@ int main(void)
         cmocka_unit_test(fates_tell_by_place_what_became_of_a_batch),
         cmocka_unit_test(an_idle_session_stays_alive_and_a_dead_one_ends_after_120_s),
         cmocka_unit_test(close_reaches_the_peer_with_code_and_reason),
+        cmocka_unit_test(a_lane_that_cannot_record_packets_waits),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

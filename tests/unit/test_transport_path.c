@@ -211,6 +211,81 @@ static void a_jumbo_path_that_shrinks_and_grows_is_followed(void **state)
     pair_fini(&pair);
 }
 
+struct oversize {
+    uint64_t packets; // of the client, larger than what passes
+};
+
+static bool count_oversize(struct pair *pair, int from, uint8_t lane, uint8_t *data, size_t len)
+{
+    struct oversize *oversize = pair->tap_user;
+    (void)lane;
+    (void)data;
+    if (from == 0 && len > pair->links[1].mtu)
+        oversize->packets++;
+    return true;
+}
+
+static void nothing_rides_behind_a_ping_that_may_vanish(void **state)
+{
+    (void)state;
+    // Wake-ups that come late make room for whole batches, with a PING at their head.
+    static const lh_ns late[] = {0, LH_MS / 2, 2 * LH_MS};
+    for (size_t i = 0; i < LH_ARRAY_LEN(late); i++) {
+        struct oversize oversize = {0};
+        struct pair pair;
+        pair_init(&pair,
+                  &(struct pair_options){.seed = check_seed(53), .receive_budget = 64 << 20});
+        pair_add_lane(&pair, 1, 10 * LH_MS, RATE_100M);
+        set_ceiling(&pair, 8972);
+        pair.links[1].mtu = 1333;
+        pair.late = late[i];
+        pair.tap = count_oversize;
+        pair.tap_user = &oversize;
+        pair.ends[0].blocks_wanted = 600;
+        assert_true(pair_run(&pair, pair_all_done, 60 * LH_SECOND));
+        // PINGs of a handful of sizes, a few of each.
+        assert_true(oversize.packets > 0);
+        assert_true(oversize.packets < 64);
+        pair_fini(&pair);
+    }
+}
+
+struct amplification {
+    uint64_t received, sent; // by the server, in bytes
+};
+
+static bool
+only_small_ones_arrive(struct pair *pair, int from, uint8_t lane, uint8_t *data, size_t len)
+{
+    struct amplification *amplification = pair->tap_user;
+    (void)lane;
+    (void)data;
+    if (from == 0) {
+        if (len > LH_PACKET_MIN_MTU)
+            return false;
+        amplification->received += len;
+        return true;
+    }
+    amplification->sent += len;
+    assert_true(amplification->sent <= 3 * amplification->received);
+    return false; // the client never hears of it, and never proves its address
+}
+
+static void an_address_that_proved_nothing_gets_three_times_what_it_sent(void **state)
+{
+    (void)state;
+    struct amplification amplification = {0};
+    struct pair pair;
+    pair_init(&pair, &(struct pair_options){.seed = check_seed(54)});
+    pair_add_lane(&pair, 1, 10 * LH_MS, RATE_100M);
+    set_ceiling(&pair, 8972);
+    pair.tap = only_small_ones_arrive;
+    pair.tap_user = &amplification;
+    assert_false(pair_run(&pair, pair_never, 20 * LH_SECOND));
+    assert_true(amplification.sent > amplification.received); // it does answer
+    pair_fini(&pair);
+}
+
 // Small packets get through all the time, so no timeout tells that large ones do not.
 static void a_black_hole_shows_although_small_packets_pass(void **state)
 {
@@ -242,6 +317,8 @@ int main(void)
         cmocka_unit_test(a_path_whose_mtu_falls_is_no_black_hole),
         cmocka_unit_test(jumbo_packets_are_used_where_the_path_carries_them),
         cmocka_unit_test(a_jumbo_path_that_shrinks_and_grows_is_followed),
+        cmocka_unit_test(nothing_rides_behind_a_ping_that_may_vanish),
+        cmocka_unit_test(an_address_that_proved_nothing_gets_three_times_what_it_sent),
         cmocka_unit_test(a_black_hole_shows_although_small_packets_pass),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -316,6 +316,8 @@ bool pair_run(struct pair *pair, bool (*done)(const struct pair *pair), lh_ns li
         stuck = next <= pair->now ? stuck + 1 : 0;
         if (stuck > 1000)
             fail_msg("deadlines do not move on");
+        if (pair->late != 0)
+            next = (next + pair->late - 1) / pair->late * pair->late;
         if (next >= end) {
             pair->now = end;
             return false;

@@ -65,6 +65,7 @@ struct pair {
     size_t heap_count, heap_capacity;
     uint64_t order;
     lh_ns now;
+    lh_ns late; // wake-ups come at multiples of this, as timers do on a busy machine; 0 = in time
     struct lh_prng prng;
     uint64_t seed;
     uint64_t digest; // of every byte sent, in order
