@@ -313,7 +313,7 @@ static const struct lh_option lhcp_options_table[] = {
     {0, "udp-alone", "SECS", LH_OPTION_SHOWN, set_udp_alone,
      .help = "go on over UDP for so long while SSH is lost (120)"},
     {0, "memory", "SIZE", LH_OPTION_SHOWN, set_size, OF(memory), .low = LH_MEMORY_MIN,
-     .high = (uint64_t)4 << 30, .help = "memory for blocks, on each side (256m)"},
+     .high = (uint64_t)4 << 30, .help = "memory for blocks, on each side (256m, a server's most)"},
     {0, "block-size", "SIZE", LH_OPTION_SHOWN, set_block_size,
      .help = "64k to 4m, a power of two (1m)"},
     {'n', "dry-run", NULL, LH_OPTION_SHOWN, lh_option_flag, ARGS(dry_run),

@@ -56,6 +56,9 @@ struct client {
     bool has_given_up_login;    // no further login in this session
     unsigned login_failures;    // since the SSH channel was lost
     struct lh_meter meter;
+    // In force, and what this side's person asked for: the command line at first, then as a running
+    // session was changed. Holds in the sessions that follow.
+    struct lh_msg_pace pace, own_pace;
     struct lh_trace_file *trace_file; // NULL: nobody looks
     char shown_peer[LH_LOCAL_TEXT];   // peer, escaped
     lh_ns began;
@@ -64,6 +67,7 @@ struct client {
     lh_ns reported_at;
     lh_ns progress_at;               // when bytes last arrived, for --retry-timeout
     uint64_t most_files, most_bytes; // done in any session so far
+    bool is_memory_told;
     bool is_detour_told;
     uint64_t braked_least; // bits/s that fixed has been seen to fall back to, since it did
     bool is_udp_silent;    // and the person knows
@@ -403,9 +407,11 @@ static lh_err start_session(struct client *client, struct lh_errinfo *info)
         .leftover_len = connection->handshake.leftover_len,
         .udp_client = connection->udp,
         .orphan_max = options->udp_alone,
-        .cc = lh_pace_controller(make_pace(options).policy),
-        .limits = {.rate_target = options->rate_target / 8, .rate_min = options->rate_min / 8},
-        .live = {.pace = make_pace(options),
+        .cc = lh_pace_controller(client->pace.policy),
+        .limits = {.rate_target = LH_MIN(client->pace.rate_target, LH_CC_RATE_MAX),
+                   .rate_min = LH_MIN(client->pace.rate_min, LH_CC_RATE_MAX)},
+        .live = {.pace = client->pace,
+                 .own = client->own_pace,
                  .trace_file = client->trace_file,
                  .peer = client->shown_peer,
                  .state_dir = client->has_state_dir ? client->state_dir : NULL},
@@ -433,6 +439,22 @@ static void note_peer(struct client *client)
     lh_escape(params->peer_software, strlen(params->peer_software), client->result->peer_version,
               sizeof client->result->peer_version);
     memcpy(client->result->udp_note, client->connection.udp_note, sizeof client->result->udp_note);
+}
+
+// What the server holds in memory is its own to say, too.
+static void note_memory(struct client *client)
+{
+    uint64_t budget = lh_hello_params(&client->connection.hello)->peer_receive_budget;
+    char text[160];
+
+    if (budget >= client->options->memory || client->is_memory_told)
+        return;
+    client->is_memory_told = true;
+    (void)snprintf(text, sizeof text,
+                   "the server holds at most %u MiB in memory; --memory of %u MiB is for this side "
+                   "alone",
+                   (unsigned)(budget >> 20), (unsigned)(client->options->memory >> 20));
+    report_notice(client, text);
 }
 
 // Whether UDP had its chance: a session that ended at once, or moved nothing, says nothing about
@@ -484,8 +506,8 @@ static void judge_check(struct client *client)
     if (client->session.was_udp_up || client->options->udp == LHCP_UDP_OFF)
         return;
     result->exit_code = LH_CODE_UDP_SETUP;
-    (void)snprintf(result->text, sizeof result->text,
-                   "UDP does not work; see above for what to do");
+    (void)snprintf(result->text, sizeof result->text, "%s",
+                   result->udp_note[0] != 0 ? result->udp_note : "UDP does not work");
 }
 
 // Codes whose cause is the session and not a file: only those may be cured by another one. (A file
@@ -552,9 +574,18 @@ static bool judge_session(struct client *client)
         (void)snprintf(why.text, sizeof why.text, "the connection was lost");
     }
     lh_escape(why.text, strlen(why.text), reason, sizeof reason);
-    (void)snprintf(result->text, sizeof result->text,
-                   "%s; the same command again goes on where it stopped", reason);
+    (void)snprintf(result->text, sizeof result->text, "%s", reason);
     return true;
+}
+
+// The next session goes on as this one was told to; beyond what the person here allows the other
+// side cannot push it.
+static void keep_pace(struct client *client)
+{
+    const struct lh_live *live = &client->session.live;
+
+    client->own_pace = live->own;
+    client->pace = lh_pace_within(&live->own, &live->pace);
 }
 
 // Runs one session on the connection. True where another attempt makes sense.
@@ -566,6 +597,7 @@ static bool run_session(struct client *client)
 
     if (err == 0) {
         note_peer(client);
+        note_memory(client);
         err = lh_loop_add(client->loop, client->signal_fd, EPOLLIN, on_signal, client);
     }
     int messages_fd = lh_ssh_messages_fd(client->connection.ssh);
@@ -579,9 +611,10 @@ static bool run_session(struct client *client)
     lh_relogin_free(client->relogin);
     client->relogin = NULL;
     if (err == 0) {
+        keep_pace(client);
         report_session(client, lh_clock_now());
-        again = judge_session(client);
         note_udp(client);
+        again = judge_session(client);
         lh_live_add_shares(&client->session.live, &client->result->held);
         lh_meter_end_session(&client->meter, &client->result->status);
     } else {
@@ -617,8 +650,13 @@ static bool attempt(struct client *client, bool is_first)
     bool again;
 
     report_status(client, is_first ? LHCP_PHASE_CONNECTING : LHCP_PHASE_RETRYING, lh_clock_now());
+    struct lh_hello_pace pace = {.policy = client->pace.policy,
+                                 .rate_target = client->pace.rate_target,
+                                 .rate_min = client->pace.rate_min};
     struct lh_connect_config config = {.options = client->options,
                                        .password = client->password,
+                                       .pace = &pace,
+                                       .is_again = !is_first,
                                        .stop_fd = client->signal_fd,
                                        .on_notice = report_connection_notice,
                                        .user = client};
@@ -721,6 +759,7 @@ int lh_client_run(const struct lhcp_options *options,
     client->result = out_result;
     client->began = lh_clock_now();
     client->signal_fd = -1;
+    client->pace = client->own_pace = make_pace(options);
     lh_entropy_fill(&client->run_id, sizeof client->run_id);
     (void)snprintf(client->peer, sizeof client->peer, "%s@%s", options->user, options->host);
     const char *peer = options->user[0] == '\0' ? options->host : client->peer;

@@ -115,10 +115,15 @@ static void askpass_ready(void *user)
     lh_ssh_askpass_ready(connection->ssh);
 }
 
-// `background`: nobody may be asked, and nothing may take time.
+enum occasion {
+    FIRST, // connection of this command
+    AGAIN, // after a session that broke
+    BESIDE // a session that lives: nobody may be asked, and nothing may take time
+};
+
 static lh_err start_ssh(const struct lhcp_options *options,
                         const struct lh_password *password,
-                        bool background,
+                        enum occasion occasion,
                         struct lh_ssh **out_ssh,
                         struct lh_ssh_options *out_options,
                         struct lh_errinfo *info)
@@ -143,8 +148,9 @@ static lh_err start_ssh(const struct lhcp_options *options,
         .verbose = options->verbose > 1            ? options->verbose - 1
                    : options->action == LHCP_CHECK ? 1 // it names the host key
                                                    : 0,
-        .batch = background,
-        .version_is_known = background,
+        .batch = occasion == BESIDE,
+        .version_is_known = occasion == BESIDE,
+        .was_reached = occasion != FIRST,
     };
     lh_err err = lh_ssh_start(out_options, out_ssh, info);
     out_options->pins = NULL; // they were copied; ours go out of scope
@@ -159,7 +165,7 @@ lh_err lh_connect_start_ssh(const struct lhcp_options *options,
 {
     struct lh_ssh_options ssh_options;
 
-    return start_ssh(options, password, true, out_ssh, &ssh_options, info);
+    return start_ssh(options, password, BESIDE, out_ssh, &ssh_options, info);
 }
 
 // Whether ssh can ask a person: it does so on the terminal of the session, whatever our own
@@ -200,6 +206,8 @@ static void on_slow(void *user)
 static void begin_handshake(struct lh_connection *connection, struct lh_connect_config *config)
 {
     struct lh_hello_info offer = lh_connect_offer(config->options);
+    if (config->pace != NULL)
+        offer.pace = *config->pace;
     struct lh_ssh *ssh = connection->ssh;
 
     lh_hello_fini(&connection->hello);
@@ -405,7 +413,8 @@ lh_err lh_connection_open(struct lh_connection *connection,
 
     *connection = (struct lh_connection){.in_fd = -1, .out_fd = -1};
     *out_retryable = false;
-    err = start_ssh(config->options, config->password, false, &connection->ssh, &ssh_options, info);
+    err = start_ssh(config->options, config->password, config->is_again ? AGAIN : FIRST,
+                    &connection->ssh, &ssh_options, info);
     if (err == 0)
         err = greet(connection, &own, out_retryable, info);
     if (err == 0)

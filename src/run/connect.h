@@ -29,6 +29,8 @@ struct lh_connection {
 struct lh_connect_config {
     const struct lhcp_options *options;
     const struct lh_password *password; // answers ssh's questions; NULL = none. Outlives us
+    const struct lh_hello_pace *pace;   // asked of the server; NULL: what `options` say
+    bool is_again;                      // this command had a session before
     int stop_fd;                        // readable = stop (signals)
     // Something a person should read that is no failure (one line, escaped). May come at any time
     // during lh_connection_open.

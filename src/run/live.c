@@ -414,7 +414,7 @@ void lh_live_init(struct lh_live *live,
 {
     *live = (struct lh_live){.session = session,
                              .pace = config->pace,
-                             .own = config->pace,
+                             .own = config->own,
                              .paced = {.pace = config->pace},
                              .session_id = config->session_id,
                              .trace_file = config->trace_file,

@@ -25,7 +25,8 @@
 struct lh_session;
 
 struct lh_live_config {
-    struct lh_msg_pace pace;          // as the command line or the client's HELLO says
+    struct lh_msg_pace pace;          // to begin with
+    struct lh_msg_pace own;           // what this side's person asked for
     struct lh_trace_file *trace_file; // client: where events go; NULL: nobody looks
     const char *peer;                 // who is at the other end, as a person may see it (escaped)
     const char *state_dir;            // NULL: none

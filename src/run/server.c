@@ -283,7 +283,9 @@ static void await_logins(struct server *server, const struct lh_secret *master)
 static lh_err start_session(struct server *server, struct lh_errinfo *info)
 {
     const struct lh_session_params *params = lh_hello_params(&server->hello);
-    const struct lh_hello_pace *pace = &lh_hello_peer(&server->hello)->pace;
+    const struct lh_hello_pace *heard = &lh_hello_peer(&server->hello)->pace;
+    struct lh_msg_pace pace = {
+        .policy = heard->policy, .rate_target = heard->rate_target, .rate_min = heard->rate_min};
     struct lh_secret master = {0};
     struct lh_errinfo no_state = {0};
     lh_err err;
@@ -302,12 +304,11 @@ static lh_err start_session(struct server *server, struct lh_errinfo *info)
         .leftover = server->handshake.leftover,
         .leftover_len = server->handshake.leftover_len,
         .udp_port = server->port,
-        .cc = lh_pace_controller(pace->policy),
-        .limits = {.rate_target = LH_MIN(pace->rate_target, LH_CC_RATE_MAX),
-                   .rate_min = LH_MIN(pace->rate_min, LH_CC_RATE_MAX)},
-        .live = {.pace = {.policy = pace->policy,
-                          .rate_target = pace->rate_target,
-                          .rate_min = pace->rate_min},
+        .cc = lh_pace_controller(pace.policy),
+        .limits = {.rate_target = LH_MIN(pace.rate_target, LH_CC_RATE_MAX),
+                   .rate_min = LH_MIN(pace.rate_min, LH_CC_RATE_MAX)},
+        .live = {.pace = pace,
+                 .own = pace,
                  .peer = server->shown_peer,
                  .state_dir = has_state ? server->state_dir : NULL},
         .state_dir = has_state ? server->state_dir : NULL,

@@ -18,6 +18,7 @@ struct meaning {
     uint16_t exit_code; // ascp's
     bool retry_helps;
     const char *text;
+    const char *hint; // behind it, unless this server answered before
 };
 
 static const struct meaning meanings[] = {
@@ -32,10 +33,10 @@ static const struct meaning meanings[] = {
      "Remote host was not verified: known_hosts has no key of {h}, or nobody confirmed it. Give "
      "--check-sshfp FINGERPRINT, or log in once by hand: ssh -p {p} {h}"},
     {"Connection refused", LH_E_CLOSED, 12, true,
-     "port {p} of {h} is closed: no SSH server listens there. Try -P {o}"},
+     "port {p} of {h} is closed: no SSH server listens there", ". Try -P {o}"},
     {"timed out", LH_E_TIMEOUT, 12, true,
-     "no answer from port {p} of {h}: the host is down or a firewall drops the connection. Try -P "
-     "{o}"},
+     "no answer from port {p} of {h}: the host is down or a firewall drops the connection",
+     ". Try -P {o}"},
     {"No route to host", LH_E_CLOSED, 12, true, "no route to {h}: the host or the network is down"},
     {"Network is unreachable", LH_E_CLOSED, 12, true, "no route to {h}: the network is down"},
     {"Temporary failure in name resolution", LH_E_CLOSED, 12, true,
@@ -108,12 +109,15 @@ static lh_err tell(const struct meaning *meaning,
 {
     char text[LH_ERRINFO_TEXT] = "";
     char port[8], other[8];
+    char pattern[LH_ERRINFO_TEXT];
     size_t used = 0;
 
+    (void)snprintf(pattern, sizeof pattern, "%s%s", meaning->text,
+                   meaning->hint != NULL && !end->was_reached ? meaning->hint : "");
     (void)snprintf(port, sizeof port, "%u", end->port != 0 ? end->port : 22u);
     (void)snprintf(other, sizeof other, "%u",
                    end->port == 22 || end->port == 0 ? LH_SSH_PORT_DEFAULT : 22u);
-    for (const char *at = meaning->text; *at != '\0' && used + 1 < sizeof text;) {
+    for (const char *at = pattern; *at != '\0' && used + 1 < sizeof text;) {
         const char *part = NULL;
         if (at[0] == '{' && at[1] != '\0' && at[2] == '}')
             part = at[1] == 'h' ? end->host : at[1] == 'p' ? port : at[1] == 'o' ? other : line;

@@ -44,6 +44,7 @@ struct lh_ssh {
     size_t pin_count;
     unsigned connections; // made so far
     size_t seen_before;   // keys noted by earlier connections
+    bool was_reached;     // before, by whoever starts us
     bool retry_helps;
     bool messages_ended;
     size_t messages_len; // kept in `messages`
@@ -175,6 +176,7 @@ lh_ssh_start(const struct lh_ssh_options *options, struct lh_ssh **out_ssh, stru
     ssh->child = LH_CHILD_NONE;
     ssh->askpass.fd = -1;
     ssh->port = options->port;
+    ssh->was_reached = options->was_reached;
     memcpy(ssh->host, options->host, strlen(options->host) + 1);
     ssh->pin_count = options->pin_count;
     for (size_t i = 0; i < options->pin_count; i++)
@@ -328,6 +330,7 @@ static lh_err explain(struct lh_ssh *ssh, bool was_established, struct lh_errinf
         .port = ssh->port,
         .status = ssh->child.status,
         .was_established = was_established,
+        .was_reached = ssh->was_reached,
         .messages = ssh->messages,
     };
     return lh_ssh_explain(&end, &ssh->retry_helps, info);

@@ -40,6 +40,7 @@ struct lh_ssh_options {
     unsigned verbose;                   // number of -v for ssh, <= 3
     bool batch;                         // never ask a person (a retry in the background)
     bool version_is_known;              // it was new enough before: do not ask it again
+    bool was_reached;                   // a server answered at host and port: suggest no other
 };
 
 struct lh_ssh;

@@ -159,6 +159,7 @@ struct lh_ssh_end {
     uint16_t port; // 0 = unknown
     int status;    // of waitpid
     bool was_established;
+    bool was_reached;     // as in lh_ssh_options
     const char *messages; // what ssh said, terminated
 };
 // Never 0. `*out_retry_helps` as lh_ssh_retry_helps.

@@ -150,6 +150,38 @@ def test_a_server_never_pushes_a_client_beyond_its_own_limit():
             stop(process)
 
 
+def test_what_was_changed_holds_after_a_reconnect():
+    for source, target in (("faux:///f?20g", "host:faux://"), ("host:faux:///f?20g", "faux://")):
+        with LivePlace() as place:
+            process = place.start("-l", "400m", source, target)
+            try:
+                first = place.wait_for_session("client", process)
+                place.lhctl_at(first, "set", rate=40 * MBIT, min=MBIT, policy="low")
+                time.sleep(1)  # a sender at the other side is told, and says what is in force
+                harness.kill_hard(place.server_pid())
+                end = time.monotonic() + 30
+                again = []
+                while not again and time.monotonic() < end:
+                    time.sleep(0.1)
+                    again = [s for s in place.sessions() if s["id"] != first["id"] and s["bytes_done"] > 0]
+                assert again, "no other session came"
+                time.sleep(1)
+                again = [s for s in place.sessions() if s["id"] == again[0]["id"]]
+                held = {(s["side"], s["rate_target"], s["rate_min"], s["policy"]) for s in again}
+                assert held == {(side, 40 * MBIT, MBIT, "low") for side in ("client", "server")}, held
+                measured = rate_of(place, again[0]["id"], 2)
+                assert measured < 48 * MBIT, "%.1f Mbit/s" % (measured / MBIT)
+            finally:
+                stop(process)
+
+
+def test_a_server_that_holds_less_than_memory_asks_for_is_no_secret():
+    with LivePlace() as place:
+        for size, is_told in (("1g", True), ("256m", False), ("64m", False)):
+            _, _, err = place.run("--memory", size, "faux:///f?1m", "host:faux://")
+            assert ("the server holds at most 256 MiB in memory" in err) == is_told, err
+
+
 def test_a_hostile_asker_harms_nothing():
     with LivePlace() as place:
         process = place.start("-l", "40m", "faux:///f?20g", "host:faux://")

@@ -247,6 +247,27 @@ static void every_death_of_ssh_says_what_to_do(void **state)
     }
 }
 
+static void no_other_port_is_suggested_where_the_server_answered_before(void **state)
+{
+    (void)state;
+    static const char *const messages[] = {
+        "ssh: connect to host h port 33001: Connection refused\r\n",
+        "ssh: connect to host h port 33001: Connection timed out\r\n"};
+    for (size_t i = 0; i < LH_ARRAY_LEN(messages); i++) {
+        struct lh_errinfo info = {0};
+        struct lh_ssh_end end = {.host = "h",
+                                 .port = 33001,
+                                 .status = EXITED(255),
+                                 .was_reached = true,
+                                 .messages = messages[i]};
+        bool retry_helps = false;
+        check_err(lh_ssh_explain(&end, &retry_helps, &info), i == 0 ? LH_E_CLOSED : LH_E_TIMEOUT);
+        assert_true(retry_helps);
+        assert_null(strstr(info.text, "-P"));
+        assert_non_null(strstr(info.text, "port 33001 of h"));
+    }
+}
+
 static void the_other_port_is_suggested(void **state)
 {
     (void)state;
@@ -326,6 +347,7 @@ int main(void)
         cmocka_unit_test(hosts_and_users_cannot_become_something_else),
         cmocka_unit_test(too_many_arguments_are_refused),
         cmocka_unit_test(every_death_of_ssh_says_what_to_do),
+        cmocka_unit_test(no_other_port_is_suggested_where_the_server_answered_before),
         cmocka_unit_test(the_other_port_is_suggested),
         cmocka_unit_test(over_long_messages_are_cut_not_overrun),
         cmocka_unit_test(reads_ssh_connection),
