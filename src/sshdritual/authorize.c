@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How it works. A line is put at the head of a file of authorized keys and taken out again by the
-// mark that ends it; every other byte stays as it was, whatever others wrote meanwhile. The file
-// lies in a folder that a user may own and change at any time, so all of it is done by a child
+// How it works. A line is put at the head of a file of authorized keys and taken out again. The
+// file lies in a folder that a user may own and change at any time, so all of it is done by a child
 // process with the rights of that folder's owner: what the user could not do cannot be done to
-// others through the user's links. The file is replaced by rename under a name that the record's id
-// gives, so that what a killed run left is known and removed.
+// others through the user's links.
+//
+// The file as it was stays beside the new one as a second link; taking the line out is renaming it
+// back, which needs no space on the disk. Where somebody has changed the file meanwhile, the lines
+// that end in our mark are taken out of it instead, and every other byte stays. Both names hold the
+// record's id, so that what a killed run left is known and removed.
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -31,7 +34,8 @@ struct edit {
     const char *path; // without symbolic links
     const char *line; // to be added; NULL: lines with the mark are taken out
     char mark[64];
-    char temporary[80];
+    char temporary[80]; // the new file until it is renamed
+    char original[80];  // the file as it was
 };
 
 // --- In the child ---
@@ -81,6 +85,42 @@ static bool put(int fd, const char *text, size_t len)
     return true;
 }
 
+static char *read_file(int folder, const char *name, struct stat *facts, size_t *out_len)
+{
+    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    char *text = NULL;
+
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, facts) != 0)
+        errno = EIO;
+    else if (!S_ISREG(facts->st_mode))
+        errno = ELOOP;
+    else if ((text = read_all(fd, (size_t)facts->st_size, out_len)) == NULL)
+        errno = ENOMEM;
+    int saved = errno;
+    (void)close(fd);
+    errno = saved;
+    return text;
+}
+
+// Renames the original back, if the file holds nothing but it and our line. False where it does
+// not.
+static bool put_original_back(
+    int folder, const char *name, const struct edit *edit, const char *text, size_t len)
+{
+    struct stat facts;
+    size_t original_len;
+    char *original = read_file(folder, edit->original, &facts, &original_len);
+
+    const char *end = memchr(text, '\n', len);
+    size_t line = end == NULL ? len : (size_t)(end - text) + 1;
+    bool same = original != NULL && len - line == original_len &&
+                memcmp(text + line, original, original_len) == 0;
+    free(original);
+    return same && renameat(folder, edit->original, folder, name) == 0 && fsync(folder) == 0;
+}
+
 static int replace(int folder,
                    const char *name,
                    const struct edit *edit,
@@ -103,6 +143,45 @@ static int replace(int folder,
         (void)unlinkat(folder, edit->temporary, 0);
     (void)close(fd);
     return saved;
+}
+
+static int add_line(int folder,
+                    const char *name,
+                    const struct edit *edit,
+                    const struct stat *facts,
+                    char *text,
+                    size_t len)
+{
+    (void)take_out(text, &len, edit->mark);
+    (void)unlinkat(folder, edit->original, 0);
+    if (linkat(folder, name, folder, edit->original, 0) != 0)
+        return errno;
+    int failed = replace(folder, name, edit, facts, text, len);
+    if (failed != 0)
+        (void)unlinkat(folder, edit->original, 0);
+    return failed;
+}
+
+static int remove_line(int folder,
+                       const char *name,
+                       const struct edit *edit,
+                       const struct stat *facts,
+                       char *text,
+                       size_t len)
+{
+    size_t kept = len;
+    char *copy = malloc(len + 1);
+
+    if (copy == NULL)
+        return ENOMEM;
+    memcpy(copy, text, len);
+    bool found = take_out(copy, &kept, edit->mark);
+    int failed = 0;
+    if (found && !put_original_back(folder, name, edit, text, len))
+        failed = replace(folder, name, edit, facts, copy, kept);
+    if (failed == 0)
+        (void)unlinkat(folder, edit->original, 0);
+    return failed;
 }
 
 // Takes the rights of the folder's owner, for good.
@@ -131,18 +210,11 @@ static int edit_in_child(const struct edit *edit)
     if (fstat(folder, &facts) != 0 || LH_GUARD(AUTHORIZE_RIGHTS, !become(&facts)))
         return errno == 0 ? EPERM : errno;
     (void)unlinkat(folder, edit->temporary, 0);
-    int fd = openat(folder, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-    if (fd < 0)
-        return errno == ENOENT && edit->line == NULL ? 0 : errno;
-    if (fstat(fd, &facts) != 0 || !S_ISREG(facts.st_mode))
-        return ELOOP;
-    char *text = read_all(fd, (size_t)facts.st_size, &len);
+    char *text = read_file(folder, name, &facts, &len);
     if (text == NULL)
-        return ENOMEM;
-    bool found = take_out(text, &len, edit->mark);
-    if (edit->line == NULL && !found)
-        return 0;
-    return replace(folder, name, edit, &facts, text, len);
+        return errno == ENOENT && edit->line == NULL ? 0 : errno;
+    return edit->line != NULL ? add_line(folder, name, edit, &facts, text, len)
+                              : remove_line(folder, name, edit, &facts, text, len);
 }
 
 // --- In the parent ---
@@ -153,6 +225,7 @@ static int run_edit(const struct lh_ritual *ritual, struct edit *edit)
 
     lh_authorize_mark(ritual, edit->mark);
     (void)snprintf(edit->temporary, sizeof edit->temporary, ".lhctl-%s", ritual->record->id);
+    (void)snprintf(edit->original, sizeof edit->original, ".lhctl-%s.old", ritual->record->id);
     pid_t child = fork();
     if (child < 0)
         return errno;
@@ -174,13 +247,24 @@ lh_err lh_authorize_add(struct lh_ritual *ritual, const char *path, const char *
 
 void lh_authorize_remove_all(struct lh_ritual *ritual)
 {
-    for (size_t i = 0; i < ritual->record->key_count; i++) {
-        struct edit edit = {.path = ritual->record->keys[i].path};
+    struct lh_record *record = ritual->record;
+    size_t kept = 0;
+
+    for (size_t i = 0; i < record->key_count; i++) {
+        struct edit edit = {.path = record->keys[i].path};
         int failed = run_edit(ritual, &edit);
-        if (failed != 0)
-            lh_ritual_say(ritual, LH_RITUAL_BAD,
-                          "the key of the proof could not be removed from "
-                          "%s: %s; it expires by itself",
-                          edit.path, strerror(failed));
+        if (failed == 0)
+            continue;
+        lh_ritual_say(
+            ritual, LH_RITUAL_BAD,
+            "the key of the proof could not be removed from %s: %s; it expires by itself, "
+            "and the next lhctl sshd tries again",
+            edit.path, strerror(failed));
+        if (kept != i)
+            record->keys[kept] = record->keys[i];
+        kept++;
     }
+    if (kept < record->key_count)
+        memset(&record->keys[kept], 0, (record->key_count - kept) * sizeof record->keys[0]);
+    record->key_count = kept;
 }

@@ -189,9 +189,8 @@ static lh_err place_keys(struct proof *proof)
     char line[4096];
 
     lh_err err = make_line(proof, line, sizeof line);
-    record->key_count = 0;
     for (int who = 0; err == 0 && who < WHO_N_; who++) {
-        if (proof->files[who][0] != '\0')
+        if (proof->files[who][0] != '\0' && record->key_count < LH_RECORD_KEYS_MAX)
             (void)snprintf(record->keys[record->key_count++].path, LH_RECORD_PATH_MAX, "%.1023s",
                            proof->files[who]);
     }
@@ -527,7 +526,6 @@ void lh_proof_clean(struct lh_ritual *ritual)
     char path[LH_RITUAL_PATH];
 
     lh_authorize_remove_all(ritual);
-    ritual->record->key_count = 0;
     for (size_t i = 0; i < LH_ARRAY_LEN(names); i++) {
         lh_run_path(ritual, names[i], path);
         (void)unlink(path);
@@ -566,5 +564,7 @@ lh_err lh_proof_make(struct lh_ritual *ritual, bool full)
         err = prove_refusals(proof);
     finish(proof);
     free(proof);
+    if (err == 0 && ritual->record->key_count > 0)
+        err = lh_fail(ritual->info, LH_E_SYS, 0, "the key of the proof could not be removed");
     return err;
 }

@@ -83,7 +83,6 @@ lh_err lh_ritual_restore(struct lh_ritual *ritual)
     if (err != 0)
         return err;
     lh_place_unstage_all(ritual);
-    ritual->record->key_count = 0;
     // Where there is no space for that, no record says the same.
     if (lh_store_save(&quiet, LH_RITUAL_RESTORED) != 0)
         (void)lh_store_recall(ritual);

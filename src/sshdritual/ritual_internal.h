@@ -136,7 +136,8 @@ lh_err lh_proof_make(struct lh_ritual *ritual, bool full) LH_MUST_CHECK;
 void lh_proof_clean(struct lh_ritual *ritual);
 // Puts `line` (with the mark of this run) at the head of a file of authorized keys.
 lh_err lh_authorize_add(struct lh_ritual *ritual, const char *path, const char *line) LH_MUST_CHECK;
-// Takes every line of this run out of the files that the record names.
+// Takes every line of this run out of the files that the record names; those where that does not
+// work stay in the record.
 void lh_authorize_remove_all(struct lh_ritual *ritual);
 void lh_authorize_mark(const struct lh_ritual *ritual, char out[64]);
 

@@ -88,7 +88,7 @@ def the_whole_way_and_back_while_a_user_is_connected(w):
     assert w.listens() == {22, W.PORT} and w.sshd_pid() == pid
     assert user.ask("echo $$") == shell
 
-    done = w.confirm()
+    done = w.confirm(seconds=60)
     assert done.status == 0, done
     assert w.listens() == {W.PORT} and w.admin_port() == W.PORT and w.sshd_pid() == pid
     assert user.ask("echo $$") == shell
@@ -98,7 +98,7 @@ def the_whole_way_and_back_while_a_user_is_connected(w):
         assert values[keyword] == value, (keyword, values[keyword])
     assert os.getxattr(DROP_IN, "user.note") == b"kept" and os.stat(DROP_IN).st_mode & 0o777 == 0o640
     w.wait(lambda: not w.processes("lhctl"), 5, "the timer is still there")
-    again = w.confirm()
+    again = w.confirm(seconds=60)
     assert again.status == 0 and "before" in again.out, again
     assert "nothing to do" in applied(w).out  # the plan is carried out already
 
@@ -117,7 +117,7 @@ def the_whole_way_and_back_while_a_user_is_connected(w):
 def a_plan_that_keeps_port_22_closes_nothing(w):
     serve(w)
     applied(w, "--keep-port-22", "aspera-4")
-    assert w.confirm().status == 0
+    assert w.confirm(seconds=60).status == 0
     assert w.listens() == {22, W.PORT} and in_force("ann")["hostkey"] == "/etc/ssh/ssh_host_ecdsa_key"
     assert w.rollback().status == 0
 
@@ -128,7 +128,7 @@ def another_old_port_stays_open_until_confirm(w):
     w.start_sshd()
     applied(w)
     assert w.listens() == {22, 2222, W.PORT}
-    assert w.confirm().status == 0 and w.listens() == {W.PORT}
+    assert w.confirm(seconds=60).status == 0 and w.listens() == {W.PORT}
     assert w.rollback().status == 0 and w.listens() == {22, 2222}
 
 
@@ -204,7 +204,7 @@ def a_session_from_before_proves_nothing_though_its_port_is_right(w):
     applied(w)
     out = old.ask("sudo -n %s sshd confirm 2>&1; echo status $?" % W.LHCTL)
     assert "status 3" in out and "older" in out, out
-    assert w.confirm().status == 0
+    assert w.confirm(seconds=60).status == 0
     assert w.rollback().status == 0
 
 
@@ -242,7 +242,7 @@ def rollback_refuses_over_the_changes_of_others_unless_forced(w):
     serve(w)
     before = w.snapshot()
     applied(w)
-    assert w.confirm().status == 0
+    assert w.confirm(seconds=60).status == 0
     W.write(W.CONFIG, W.read(W.CONFIG) + "# somebody was here\n")
     done = w.rollback()
     assert done.status == 3 and "+# somebody was here" in done.out and "--force" in done.out, done
@@ -258,7 +258,7 @@ def rollback_refuses_over_the_changes_of_others_unless_forced(w):
 def a_copy_that_is_not_what_was_kept_is_not_put_back(w):
     serve(w)
     applied(w)
-    assert w.confirm().status == 0
+    assert w.confirm(seconds=60).status == 0
     run = re.search(r"^id (\w+)$", W.read(W.STATE + "/record"), re.M)[1]
     W.write("%s/%s/0.old" % (W.STATE, run), "PermitRootLogin yes\n")
     now = W.read(W.CONFIG)
@@ -293,7 +293,7 @@ def the_next_command_takes_back_what_a_killed_one_left(w):
     with subprocess.Popen([W.LHCTL, "sshd", "apply", "--yes"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as command:
         w.wait(lambda: W.PORT in w.listens(), 20, "the port does not open")
         command.kill()
-    done = w.confirm()
+    done = w.confirm(seconds=60)
     assert done.status != 0, done
     W.assert_same(before, w.snapshot(), "it was not put back")
     assert w.listens() == {22} and not w.processes("lhctl")
