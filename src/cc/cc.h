@@ -53,6 +53,7 @@ struct lh_cc_feedback {
     uint64_t round_sent_packets; // packets resolved (acked or lost) in the round that just ended
     uint64_t round_lost_packets; // of those, lost
     bool round_ended;
+    uint32_t lanes;      // of the session, this one included, that follow this controller
     bool window_limited; // the receiver's window or an empty queue held us back
 };
 
@@ -94,6 +95,8 @@ struct lh_cc_type {
     void (*view)(const void *state, struct lh_cc_view *out_view); // NULL: it thinks nothing
     // It stands back from other traffic on purpose: being slow is no sign of a crippled path.
     bool yields;
+    // Several lanes of a session are one flow to others: all go by the controller of one of them.
+    bool is_coupled;
     // Right after init: goes on from there instead of finding out anew. NULL: needs nothing.
     void (*go_on)(void *state, const struct lh_cc_known *known, lh_ns now);
 };

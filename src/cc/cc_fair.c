@@ -26,8 +26,12 @@
 // Company is over when the queue was low for three seconds (or ten round trips), or when two probes
 // on end find nobody else or no queue: LT goes on from the rate that arrives.
 //
+// Several lanes of a session follow one controller (transport/lane.h): all send as it says, and cut
+// together where it probes. So what a probe finds is the session's share, and a window that grows
+// as a part of a flow's does makes one flow of all of them.
+//
 // What it does not do: recognise a competitor behind a queue too short to be seen (below
-// lh_lt_queue_low); lanes of one session are not coupled.
+// lh_lt_queue_low).
 #include <assert.h>
 
 #include "base/math.h"
@@ -73,6 +77,7 @@ struct fair_state {
     enum { ALONE, TRIAL, COMPANY } mode;
     uint64_t rate;     // delivered, smoothed, bytes/s
     lh_ns rtt;         // smoothed
+    uint32_t lanes;    // that follow us, and send as much each
     lh_ns suspicion;   // time of a standing queue
     lh_ns interval_at; // when the last interval ended
 
@@ -124,7 +129,7 @@ static void enter_trial(struct fair_state *fair, lh_ns now)
     fair->mode = TRIAL;
     fair->answers = 0;
     fair->trial_end = now + TRIAL_RTTS_MAX * fair->rtt;
-    lh_cubic_init(&fair->cubic, fair->lt.packet_size, fair->policy->weight);
+    lh_cubic_init(&fair->cubic, fair->lt.packet_size, fair->policy->weight / fair->lanes);
     lh_cubic_start_at(&fair->cubic, lh_muldiv(rate, fair->rtt, LH_SECOND));
     lh_share_probe_init(&fair->probe, TRIAL_RTTS * fair->rtt, TRIAL_EVERY, TRIAL_RTTS, now);
 }
@@ -323,6 +328,7 @@ static void on_feedback(void *state, const struct lh_cc_feedback *feedback)
     struct fair_state *fair = state;
     uint32_t notes = lh_lt_on_feedback(&fair->lt, feedback);
     fair->rtt = feedback->rtt_smoothed;
+    fair->lanes = LH_MAX(feedback->lanes, 1u);
     if (feedback->rate_sample > 0)
         fair->rate = fair->rate == 0 ? feedback->rate_sample
                                      : (fair->rate * (RATE_SMOOTHING - 1) + feedback->rate_sample) /
@@ -345,7 +351,7 @@ static void init(struct fair_state *fair,
                  lh_ns now)
 {
     *fair = (struct fair_state){
-        .policy = policy, .rtt = rtt_hint, .interval_at = now, .bucket_at = now};
+        .policy = policy, .lanes = 1, .rtt = rtt_hint, .interval_at = now, .bucket_at = now};
     lh_lt_init(&fair->lt, policy->loss_cap_ppm, packet_size, limits, rtt_hint, now);
     refresh(fair);
 }
@@ -425,6 +431,7 @@ const struct lh_cc_type lh_cc_fair = {
     .cwnd = cwnd,
     .phase = phase,
     .view = view,
+    .is_coupled = true,
     .go_on = go_on,
 };
 
@@ -439,5 +446,6 @@ const struct lh_cc_type lh_cc_high = {
     .cwnd = cwnd,
     .phase = phase,
     .view = view,
+    .is_coupled = true,
     .go_on = go_on,
 };

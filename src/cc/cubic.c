@@ -37,10 +37,11 @@ uint64_t lh_cube_root(unsigned __int128 value)
 void lh_cubic_init(struct lh_cubic *cubic, uint32_t packet_size, uint32_t weight)
 {
     LH_ASSERT(packet_size > 0);
-    LH_ASSERT(weight >= LH_CUBIC_WEIGHT_ONE);
+    LH_ASSERT(weight > 0);
     *cubic = (struct lh_cubic){
         .unit = (uint32_t)((uint64_t)packet_size * weight / LH_CUBIC_WEIGHT_ONE),
-        .beta = PERMILLE - (PERMILLE - BETA) * LH_CUBIC_WEIGHT_ONE / weight,
+        .beta = PERMILLE -
+                (PERMILLE - BETA) * LH_CUBIC_WEIGHT_ONE / LH_MAX(weight, LH_CUBIC_WEIGHT_ONE),
         .window = (uint64_t)10 * packet_size,
         .window_min = (uint64_t)2 * packet_size,
         .threshold = UINT64_MAX,

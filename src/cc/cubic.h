@@ -5,7 +5,8 @@
 // (any loss) and cc_fair.c (classified losses).
 //
 // A weight w makes it behave as w flows together would: it grows as w windows of a w-th do, and an
-// event takes what one of them would give.
+// event takes what one of them would give. A part of a flow (a weight below one) grows as a part of
+// its window would, and gives as much of it as the whole.
 #ifndef LH_CC_CUBIC_H
 #define LH_CC_CUBIC_H
 
@@ -32,7 +33,7 @@ struct lh_cubic {
     uint64_t friendly_rest;
 };
 
-// `weight` in thousandths, LH_CUBIC_WEIGHT_ONE or more.
+// `weight` in thousandths, more than 0.
 void lh_cubic_init(struct lh_cubic *cubic, uint32_t packet_size, uint32_t weight);
 // Goes on from a window, as after an idle time: no slow start, the curve begins here.
 void lh_cubic_start_at(struct lh_cubic *cubic, uint64_t window);

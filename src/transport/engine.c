@@ -296,6 +296,7 @@ static void share_limits(struct lh_transport *transport, const struct lh_cc_type
         lh_lane_set_policy(lane, type, &part, now);
         lh_engine_trace_limits(transport, lane);
     }
+    lh_engine_couple(transport, now);
 }
 
 void lh_engine_set_lane_state(struct lh_transport *transport,
@@ -773,7 +774,7 @@ void lh_transport_stats(const struct lh_transport *transport, struct lh_transpor
         refused += lane->reporter.refused;
         if (lane->is_udp && lane->state == LH_LANE_UP) {
             is_braked |= lh_lane_view(lane).is_braked;
-            braked_to += lane->config.cc->pacing_rate(lane->cc_state);
+            braked_to += lh_lane_rate(lane);
         }
     }
     *out_stats = (struct lh_transport_stats){

@@ -23,6 +23,8 @@ struct lh_transport {
     struct lh_stream_tx stream_tx;
     struct lh_stream_rx stream_rx;
 
+    uint8_t leading; // lane whose controller coupled lanes go by (couple.c); LH_LANE_SSH: none
+
     const struct lh_trace *trace; // NULL: nobody looks
 
     lh_ns now;           // of the newest call that brought one
@@ -64,6 +66,10 @@ void lh_engine_path_changed(struct lh_transport *transport, struct lh_lane *lane
 void lh_engine_set_lane_state(struct lh_transport *transport,
                               struct lh_lane *lane,
                               enum lh_lane_state state);
+// Lanes came, went or changed their controller: says who follows whom (couple.c).
+void lh_engine_couple(struct lh_transport *transport, lh_ns now);
+// A lane that followed another one is on a path of its own: it goes by its own controller.
+void lh_engine_set_apart(struct lh_transport *transport, struct lh_lane *lane, lh_ns now);
 // Calls on_writable where room appeared for what was refused.
 void lh_engine_notify(struct lh_transport *transport);
 

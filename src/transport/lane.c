@@ -13,6 +13,7 @@
 
 #include "base/assert.h"
 #include "base/math.h"
+#include "cc/loss_baseline.h"
 #include "transport/lane.h"
 
 #define SSH_PACKETS_PER_REPORT 2
@@ -39,6 +40,10 @@
 #define LATE_SHARE  32u
 #define LATE_QUANTA 2u
 #define LATE_MOST   4u
+// A lane that loses so much more than the one it follows, for so long, is on another path. (The
+// overshoot of a start hits lanes unevenly, for a few round trips.)
+#define APART_LOSS_PPM 100000u
+#define APART_ROUNDS   32u
 
 static lh_err init_parts(struct lh_lane *lane, const struct lh_transport_config *session)
 {
@@ -142,14 +147,26 @@ lh_ns lh_lane_patience(const struct lh_lane *lane)
     return LH_CLAMP(3 * lh_rtt_pto(&lane->rtt), LH_SILENCE_MIN, LH_SILENCE_MAX);
 }
 
+uint64_t lh_lane_rate(const struct lh_lane *lane)
+{
+    const struct lh_lane *leader = lane->leader != NULL ? lane->leader : lane;
+    return leader->config.cc->pacing_rate(leader->cc_state);
+}
+
+static uint64_t lane_cwnd(const struct lh_lane *lane)
+{
+    const struct lh_lane *leader = lane->leader != NULL ? lane->leader : lane;
+    return leader->config.cc->cwnd(leader->cc_state);
+}
+
 uint64_t lh_lane_window(const struct lh_lane *lane)
 {
-    uint64_t window = lane->config.cc->cwnd(lane->cc_state);
+    uint64_t window = lane_cwnd(lane);
     if (lane->is_udp) {
         window = LH_MAX(window, (uint64_t)WINDOW_PACKETS * lh_lane_payload(lane));
         // One report may be lost.
         lh_ns step = 2 * lh_lane_interval(lane) + SOCKET_SLACK;
-        uint64_t rate = lane->config.cc->pacing_rate(lane->cc_state);
+        uint64_t rate = lh_lane_rate(lane);
         rate = LH_MIN(rate, lh_muldiv(window, LH_SECOND, lh_rtt_smoothed(&lane->rtt)));
         window += lh_muldiv(rate, step, LH_SECOND);
     }
@@ -265,6 +282,23 @@ static void sample(struct lh_lane *lane,
     out->sent_total = point.sent_total;
 }
 
+// A lane that keeps losing much more than the one that it follows is on another path, which carries
+// less. (One that carries more, or is longer, is only used less than it could be.)
+static void watch_leader(struct lh_lane *lane)
+{
+    uint64_t ppm =
+        lane->round_resolved == 0 ? 0 : lh_muldiv(lane->round_lost, LH_PPM, lane->round_resolved);
+    lane->loss_ppm = (uint32_t)((lane->loss_ppm * 3 + LH_MIN(ppm, (uint64_t)LH_PPM)) / 4);
+    bool is_worse =
+        lane->leader != NULL && lane->loss_ppm > lane->leader->loss_ppm + APART_LOSS_PPM;
+    lane->apart_rounds = is_worse ? lane->apart_rounds + 1 : 0;
+}
+
+bool lh_lane_drifts(const struct lh_lane *lane)
+{
+    return lane->apart_rounds >= APART_ROUNDS;
+}
+
 static void
 count_round(struct lh_lane *lane, const struct lh_loss_result *result, struct lh_cc_feedback *out)
 {
@@ -276,6 +310,7 @@ count_round(struct lh_lane *lane, const struct lh_loss_result *result, struct lh
         lane->round_end = lane->sent.next;
         out->round_sent_packets = lane->round_resolved;
         out->round_lost_packets = lane->round_lost;
+        watch_leader(lane);
         lane->round_resolved = lane->round_lost = 0;
     }
     out->round = lane->round;
@@ -287,6 +322,19 @@ static uint64_t forgive(struct lh_lane *lane, uint64_t lost)
     uint64_t forgiven = LH_MIN(lost, lane->drops_to_forgive);
     lane->drops_to_forgive -= forgiven;
     return lost - forgiven;
+}
+
+// Of the losses that one flow would see, each lane sees a part: a leader hears of those of all.
+static void share_losses(struct lh_lane *lane, struct lh_cc_feedback *event)
+{
+    if (lane->leader != NULL) {
+        lane->leader->others_acked += event->acked_packets;
+        lane->leader->others_lost += event->lost_packets;
+        return;
+    }
+    event->acked_packets += lane->others_acked;
+    event->lost_packets += lane->others_lost;
+    lane->others_acked = lane->others_lost = 0;
 }
 
 static void tell_controller(struct lh_lane *lane,
@@ -309,13 +357,15 @@ static void tell_controller(struct lh_lane *lane,
     event->rtt_smoothed = lh_rtt_smoothed(&lane->rtt);
     event->queue_delay = lane->rtt.queue_delay;
     event->ce_packets = lh_ecn_counts(&lane->ecn) ? lh_sub_sat(feedback->ce, lane->peer_ce) : 0;
+    event->lanes = lane->group;
     event->window_limited = lane->was_window_limited || lane->peer_room != UINT64_MAX;
     lane->peer_ce = LH_MAX(lane->peer_ce, feedback->ce);
     if (event->rate_sample > 0)
         lane->rate_latest = event->rate_sample;
     count_round(lane, result, event);
+    share_losses(lane, event);
     lane->config.cc->on_feedback(lane->cc_state, event);
-    lh_pacer_set_rate(&lane->pacer, lane->config.cc->pacing_rate(lane->cc_state), now);
+    lh_pacer_set_rate(&lane->pacer, lh_lane_rate(lane), now);
 }
 
 static void after_losses(struct lh_lane *lane, const struct lh_loss_result *result, lh_ns now)
@@ -353,7 +403,7 @@ static lh_err note_drops(struct lh_lane *lane,
 {
     uint64_t dropped = lh_sub_sat(feedback->socket_drops, lane->peer_drops);
     uint64_t taken = lh_sub_sat(feedback->packets, lane->peer_packets);
-    uint64_t cwnd = lane->config.cc->cwnd(lane->cc_state);
+    uint64_t cwnd = lane_cwnd(lane);
     lane->drops_to_forgive += dropped;
     lane->peer_drops += dropped;
     lane->peer_packets += taken;
@@ -501,6 +551,27 @@ static struct lh_cc_known known_of(const struct lh_lane *lane)
     };
 }
 
+// Starts `cc` with what `other` knew of the path.
+static void start_controller(struct lh_lane *lane,
+                             const struct lh_cc_type *cc,
+                             const struct lh_lane *other,
+                             const struct lh_cc_limits *limits,
+                             lh_ns now)
+{
+    struct lh_cc_known known = known_of(other);
+    cc->init(lane->cc_state, cc_packet(lane), limits, other->rtt.smoothed, now);
+    if (cc->go_on != NULL)
+        cc->go_on(lane->cc_state, &known, now);
+}
+
+void lh_lane_succeed(struct lh_lane *lane, const struct lh_lane *other, lh_ns now)
+{
+    start_controller(lane, lane->config.cc, other, &lane->config.limits, now);
+    lane->leader = NULL;
+    lane->apart_rounds = 0;
+    lh_pacer_set_rate(&lane->pacer, lh_lane_rate(lane), now);
+}
+
 void lh_lane_set_policy(struct lh_lane *lane,
                         const struct lh_cc_type *cc,
                         const struct lh_cc_limits *limits,
@@ -509,21 +580,17 @@ void lh_lane_set_policy(struct lh_lane *lane,
     if (cc == lane->config.cc) {
         cc->set_limits(lane->cc_state, limits, now);
     } else {
-        struct lh_cc_known known = known_of(lane);
-        uint32_t packet = cc_packet(lane);
-        cc->init(lane->cc_state, packet, limits, lane->rtt.smoothed, now);
-        if (cc->go_on != NULL)
-            cc->go_on(lane->cc_state, &known, now);
+        start_controller(lane, cc, lane, limits, now);
         lane->config.cc = cc;
     }
     lane->config.limits = *limits;
-    lh_pacer_set_rate(&lane->pacer, cc->pacing_rate(lane->cc_state), now);
+    lh_pacer_set_rate(&lane->pacer, lh_lane_rate(lane), now);
 }
 
 void lh_lane_on_path_change(struct lh_lane *lane, lh_ns now)
 {
     lane->config.cc->on_path_change(lane->cc_state, now);
-    lh_pacer_set_rate(&lane->pacer, lane->config.cc->pacing_rate(lane->cc_state), now);
+    lh_pacer_set_rate(&lane->pacer, lh_lane_rate(lane), now);
     lh_ecn_on_path_change(&lane->ecn);
     lane->loss.ect_from = lane->sent.next;
     lh_rtt_init(&lane->rtt, lane->rtt.smoothed);
@@ -548,8 +615,8 @@ void lh_lane_get_stats(const struct lh_lane *lane, struct lh_lane_stats *out_sta
     out_stats->rtt_smoothed = lane->rtt.latest == 0 ? 0 : lane->rtt.smoothed;
     out_stats->rtt_min = lh_rtt_min(&lane->rtt);
     out_stats->queue_delay = lane->rtt.queue_delay;
-    out_stats->pacing_rate = cc->pacing_rate(lane->cc_state);
-    out_stats->cwnd = cc->cwnd(lane->cc_state);
+    out_stats->pacing_rate = lh_lane_rate(lane);
+    out_stats->cwnd = lane_cwnd(lane);
     out_stats->inflight = lane->sent.inflight;
     out_stats->payload_max = lh_lane_payload(lane);
     out_stats->cc_phase = cc->phase(lane->cc_state);

@@ -56,8 +56,17 @@ struct lh_lane {
     struct lh_rate rate;
     struct lh_pacer pacer;
     alignas(16) uint8_t cc_state[LH_CC_STATE_MAX];
-    uint64_t skip_at; // packet number to leave out
-    bool state_due;   // a STATE frame is to go with the next data
+    // Lanes of one session that share a path are one flow to others: they go by the controller of
+    // one of them. Their own run on, and take over where that lane falls silent or proves to be on
+    // another path.
+    struct lh_lane *leader;             // another lane; NULL: this lane goes by its own controller
+    uint32_t group;                     // lanes that go by its controller, itself included
+    uint64_t others_acked, others_lost; // packets of its followers that its controller must hear of
+    bool is_apart;                      // its path is another one: it follows nobody any more
+    uint32_t apart_rounds;              // in a row that looked like it
+    uint32_t loss_ppm;                  // of the last rounds
+    uint64_t skip_at;                   // packet number to leave out
+    bool state_due;                     // a STATE frame is to go with the next data
 
     struct lh_probe probe;
     struct lh_path path;
@@ -116,6 +125,7 @@ uint32_t lh_lane_usual(const struct lh_lane *lane);   // payload of an Ethernet'
 uint32_t lh_lane_payload(const struct lh_lane *lane); // of a full packet now
 lh_ns lh_lane_interval(const struct lh_lane *lane);   // feedback interval wished from the peer
 lh_ns lh_lane_patience(const struct lh_lane *lane);   // silence that an UP lane survives
+uint64_t lh_lane_rate(const struct lh_lane *lane);    // pace, of the controller it goes by
 uint64_t lh_lane_window(const struct lh_lane *lane);  // bytes that may enter flight now
 bool lh_lane_may_number(const struct lh_lane *lane);  // the epoch allows another data packet
 bool lh_lane_may_repeat(const struct lh_lane *lane);  // tail repetition has budget left
@@ -141,6 +151,10 @@ lh_lane_on_timers(struct lh_lane *lane, const struct lh_loss_sink *sink, lh_ns n
 lh_ns lh_lane_timer(const struct lh_lane *lane);
 // Gives up everything outstanding: the lane fell silent or died.
 lh_err lh_lane_give_up_all(struct lh_lane *lane, const struct lh_loss_sink *sink) LH_MUST_CHECK;
+// Goes by its own controller from now on, beginning with what `other` (it may be itself) knew.
+void lh_lane_succeed(struct lh_lane *lane, const struct lh_lane *other, lh_ns now);
+// Has it just turned out to be on another path than the lane that it follows?
+bool lh_lane_drifts(const struct lh_lane *lane);
 // Another controller, or other limits for the same one. It goes on from what is known of the path.
 void lh_lane_set_policy(struct lh_lane *lane,
                         const struct lh_cc_type *cc,

@@ -64,7 +64,10 @@ static lh_err on_feedback(struct arrival *arrival, const struct lh_frame *frame)
     struct lh_loss_sink sink = lh_engine_sink(transport);
     lh_block_tx_grant(&transport->block_tx, feedback->grant_bytes, feedback->grant_block);
     lh_stream_tx_grant(&transport->stream_tx, feedback->grant_stream);
-    return lh_lane_on_feedback(arrival->lane, feedback, &sink, arrival->now);
+    lh_err err = lh_lane_on_feedback(arrival->lane, feedback, &sink, arrival->now);
+    if (err == 0 && lh_lane_drifts(arrival->lane))
+        lh_engine_set_apart(transport, arrival->lane, arrival->now);
+    return err;
 }
 
 static lh_err on_ping(struct arrival *arrival, const struct lh_frame *frame)

@@ -55,8 +55,7 @@ static bool is_at_target(const struct lh_lane *lane)
 {
     uint64_t target = lane->config.limits.rate_target;
     uint64_t delivered = lane->stats.delivery_rate;
-    return target != 0 &&
-           lane->config.cc->pacing_rate(lane->cc_state) >= target / 100 * AT_TARGET_PERCENT &&
+    return target != 0 && lh_lane_rate(lane) >= target / 100 * AT_TARGET_PERCENT &&
            (delivered == 0 || delivered >= target / 100 * DELIVERED_PERCENT);
 }
 

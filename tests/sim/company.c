@@ -14,6 +14,7 @@
 #include "end.h"
 #include "link.h"
 #include "tcp_flow.h"
+#include "udp/route.h"
 
 #define START_TIME    LH_SECOND
 #define IP_OVERHEAD   28u
@@ -55,6 +56,11 @@ struct company {
 
 // --- A Longhaul session --------------------------------------------------------------------------
 
+static unsigned lanes_of(const struct flow *flow)
+{
+    return LH_MAX(flow->config->lanes, 1u);
+}
+
 static void session_start(struct company *company, struct flow *flow, uint64_t seed)
 {
     struct sim_end_config config = {
@@ -66,7 +72,7 @@ static void session_start(struct company *company, struct flow *flow, uint64_t s
         .receive_budget = LH_MEMORY_DEFAULT,
         .epoch_shift = LH_EPOCH_SHIFT,
         .rtt_hint = flow->config->rtt,
-        .udp_lanes = 1,
+        .udp_lanes = lanes_of(flow),
     };
     uint64_t seconds = company->config->until / LH_SECOND + 1;
     flow->plan = (struct sim_plan){
@@ -89,19 +95,28 @@ static void session_start(struct company *company, struct flow *flow, uint64_t s
     }
 }
 
-static void session_send(struct company *company, struct sim_end *end, struct sim_link *link)
+// One run of a lane; false when there is nothing to send.
+static bool
+lane_send(struct company *company, struct sim_end *end, struct sim_link *link, uint8_t lane)
 {
-    for (;;) {
-        struct lh_batch batch = {
-            .buffer = company->buffer, .room = sizeof company->buffer, .segments_max = 44};
-        lh_ns local = company->now + end->clock_offset;
-        sim_end_pump(end, company->now);
-        lh_transport_send(end->transport, SIM_LANE_UDP, &batch, local);
-        if (batch.segments == 0)
-            return;
-        for (size_t at = 0; at < batch.len; at += batch.segment_size)
-            sim_link_send(link, batch.buffer + at, LH_MIN(batch.segment_size, batch.len - at), 1,
-                          batch.ecn, company->now);
+    struct lh_batch batch = {
+        .buffer = company->buffer, .room = sizeof company->buffer, .segments_max = 44};
+    sim_end_pump(end, company->now);
+    lh_transport_send(end->transport, lane, &batch, company->now + end->clock_offset);
+    for (size_t at = 0; at < batch.len; at += batch.segment_size)
+        sim_link_send(link, batch.buffer + at, LH_MIN(batch.segment_size, batch.len - at), 1,
+                      batch.ecn, company->now);
+    return batch.segments > 0;
+}
+
+static void session_send(struct company *company, struct flow *flow, unsigned from)
+{
+    struct sim_end *end = &flow->ends[from];
+    struct sim_link *link = from == 0 ? &flow->up : &flow->down;
+    for (bool more = true; more;) {
+        more = false;
+        for (unsigned i = 0; i < lanes_of(flow); i++)
+            more |= lane_send(company, end, link, (uint8_t)(SIM_LANE_UDP + i));
     }
 }
 
@@ -110,7 +125,7 @@ static void session_receive(struct company *company, struct sim_end *end, struct
     for (;;) {
         struct lh_dgram dgrams[RECV_BATCH];
         uint8_t *buffers[RECV_BATCH];
-        size_t count = 0;
+        size_t count = 0, from = 0;
         struct sim_packet packet;
         while (count < RECV_BATCH && sim_link_take(link, company->now, &packet)) {
             buffers[count] = packet.data;
@@ -119,8 +134,14 @@ static void session_receive(struct company *company, struct sim_end *end, struct
         if (count == 0)
             return;
         end->now = company->now;
-        lh_transport_recv(end->transport, SIM_LANE_UDP, dgrams, count,
-                          company->now + end->clock_offset);
+        for (size_t i = 0; i < count; i++) { // in stretches of one lane, which the header names
+            if (i + 1 < count &&
+                lh_route_lane(dgrams[i + 1].data, 1) == lh_route_lane(dgrams[i].data, 1))
+                continue;
+            lh_transport_recv(end->transport, lh_route_lane(dgrams[i].data, 1), dgrams + from,
+                              i + 1 - from, company->now + end->clock_offset);
+            from = i + 1;
+        }
         for (size_t i = 0; i < count; i++)
             free(buffers[i]);
     }
@@ -137,13 +158,12 @@ static lh_ns session_step(struct company *company, struct flow *flow)
     for (unsigned i = 0; i < 2; i++) {
         struct sim_end *end = &flow->ends[i];
         struct sim_link *in = i == 0 ? &flow->down : &flow->up;
-        struct sim_link *out = i == 0 ? &flow->up : &flow->down;
         lh_ns local = company->now + end->clock_offset;
         end->now = company->now;
         session_receive(company, end, in);
         if (lh_transport_next_deadline(end->transport) <= local)
             lh_transport_on_deadline(end->transport, local);
-        session_send(company, end, out);
+        session_send(company, flow, i);
         if (end->is_closed)
             sim_fail(&company->failure, "%s: closed with code %d", end->name, end->close_code);
     }

@@ -19,6 +19,7 @@ struct company_flow_config {
     lh_ns rtt;         // without queue
     lh_ns start, stop; // stop 0: never; a TCP flow then is silent
     uint64_t rate_target;
+    unsigned lanes; // of a Longhaul session, all on the same path; 0 means 1
 };
 
 struct company_config {

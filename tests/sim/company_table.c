@@ -39,6 +39,7 @@ struct row {
     uint32_t loss_ppm;
     enum figure figure;
     uint64_t low, high; // bounds of the figure; high 0: it is only reported
+    unsigned lanes;     // of the first flow's session; 0 means 1
 };
 
 #define AGAINST_CUBIC(NAME, CC, LOW, HIGH, QUICK)                                                  \
@@ -112,6 +113,22 @@ static const struct row rows[] = {
      60 * LH_MS, 0, 0, JAIN, 0, 0},
     {"fair / fair of 120 ms, queue 1", &lh_cc_fair, &lh_cc_fair, false, false, false, 1, 1000, 0,
      120 * LH_MS, 0, 0, JAIN, 0, 0},
+    {"fair, 4 lanes / cubic, queue 0.5", &lh_cc_fair, &lh_cc_cubic, false, true, true, 1, 500, 0, 0,
+     0, 0, SHARE, 350, 650, 4},
+    {"fair, 4 lanes / cubic, queue 1", &lh_cc_fair, &lh_cc_cubic, true, true, true, 1, 1000, 0, 0,
+     0, 0, SHARE, 350, 650, 4},
+    {"fair, 4 lanes / cubic, queue 4", &lh_cc_fair, &lh_cc_cubic, false, true, true, 1, 4000, 0, 0,
+     0, 0, SHARE, 350, 650, 4},
+    {"fair, 4 lanes / fair, queue 1", &lh_cc_fair, &lh_cc_fair, false, false, true, 1, 1000, 0, 0,
+     0, 0, SHARE, 350, 650, 4},
+    {"fair, 4 lanes alone, queue 1", &lh_cc_fair, NULL, true, false, false, 0, 1000, 0, 0, 0, 0,
+     SHARE, 900, UINT64_MAX, 4},
+    {"fair, 4 lanes alone, queue 4", &lh_cc_fair, NULL, false, false, false, 0, 4000, 0, 0, 0, 0,
+     QUEUE, 0, 5000, 4},
+    {"fair, 4 lanes alone, queue 4: share", &lh_cc_fair, NULL, false, false, false, 0, 4000, 0, 0,
+     0, 0, SHARE, 900, UINT64_MAX, 4},
+    {"fair, 12 lanes / cubic, queue 1", &lh_cc_fair, &lh_cc_cubic, false, true, true, 1, 1000, 0, 0,
+     0, 0, SHARE, 350, 650, 12},
 };
 
 static struct company_config config_of(const struct row *row, bool is_swapped, uint64_t seed)
@@ -129,7 +146,8 @@ static struct company_config config_of(const struct row *row, bool is_swapped, u
         .flow[0] = {.cc = row->cc,
                     .is_tcp = row->cc == &lh_cc_cubic || row->cc == &lh_cc_bbr,
                     .rtt = rtt,
-                    .start = is_swapped ? later : spread},
+                    .start = is_swapped ? later : spread,
+                    .lanes = row->lanes},
     };
     for (uint32_t i = 1; i <= others; i++)
         config.flow[i] = (struct company_flow_config){

@@ -99,6 +99,24 @@ static void a_weight_gives_back_what_one_of_so_many_flows_would(void **state)
     check_uint(cubic.window, 850 * PACKET);
 }
 
+static void four_quarters_of_a_flow_grow_and_give_as_the_whole(void **state)
+{
+    (void)state;
+    struct lh_cubic whole, quarter;
+    lh_cubic_init(&whole, PACKET, LH_CUBIC_WEIGHT_ONE);
+    lh_cubic_init(&quarter, PACKET, LH_CUBIC_WEIGHT_ONE / 4);
+    lh_cubic_start_at(&whole, 1000 * PACKET);
+    lh_cubic_start_at(&quarter, 250 * PACKET);
+    lh_cubic_on_event(&whole, 0, LH_SECOND);
+    lh_cubic_on_event(&quarter, 0, LH_SECOND);
+    check_uint(4 * quarter.window, whole.window);
+    (void)grow(&whole, LH_SECOND, 12 * LH_SECOND, RTT);
+    (void)grow(&quarter, LH_SECOND, 12 * LH_SECOND, RTT);
+    assert_true(whole.window > 1005 * PACKET);
+    assert_true(4 * quarter.window > whole.window - 4 * PACKET);
+    assert_true(4 * quarter.window < whole.window + 4 * PACKET);
+}
+
 static void a_window_is_never_lost_altogether(void **state)
 {
     (void)state;
@@ -186,6 +204,7 @@ int main(void)
         cmocka_unit_test(short_paths_grow_as_reno_does),
         cmocka_unit_test(a_plateau_that_was_not_reached_is_lowered),
         cmocka_unit_test(a_weight_gives_back_what_one_of_so_many_flows_would),
+        cmocka_unit_test(four_quarters_of_a_flow_grow_and_give_as_the_whole),
         cmocka_unit_test(a_window_is_never_lost_altogether),
         cmocka_unit_test(losses_of_one_round_trip_are_one_event),
         cmocka_unit_test(a_grown_delay_ends_slow_start),
