@@ -10,6 +10,7 @@ root without a key. The server is 192.0.2.1 and 2001:db8::1, its clients come fr
 Programs that a machine may have and this one has not are stood in for by scripts (World.stand_in).
 """
 import ctypes
+import encodings.idna  # noqa: F401 - later its folder may be out of sight
 import hashlib
 import os
 import pickle
@@ -80,6 +81,8 @@ PASSWORD = "correct horse"
 ETC = ["ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "pam.d", "pam.conf", "security", "login.defs", "ssl",
        "services", "protocols", "environment", "default", "localtime", "shells", "ssh/moduli", "ssh/ssh_config",
        "sudo.conf", "bash.bashrc", "profile"]
+# Built for the tests; in the world's /run.
+TOOLS = ("killat", "libclock_jump.so")
 # What may differ between before and after: logs, what sudo remembers, and the folder of our own state.
 UNSEEN = ("/var/log", "/var/lib/sudo", "/var/lib/longhaul", "/etc/ld.so.cache")
 
@@ -123,6 +126,8 @@ class Template:
                 subprocess.run(["cp", "-a", source, target], check=True)
         self._make_etc()
         self._make_keys()
+        for name in TOOLS:
+            shutil.copy(os.path.join(h.BUILD, "tests/support", name), self.path)
 
     def _make_etc(self):
         etc = os.path.join(self.path, "etc/")
@@ -192,9 +197,8 @@ class World:
         self._make_devices()
         subprocess.run(["cp", "-a", template.path + "/etc/.", "/etc"], check=True)
         subprocess.run(["cp", "-a", template.path + "/keys", "/run/keys"], check=True)
-        for name in ("killat", ):
-            if os.path.exists(os.path.join(template.path, name)):
-                shutil.copy(os.path.join(template.path, name), "/run/" + name)
+        for name in TOOLS:
+            shutil.copy(os.path.join(template.path, os.path.basename(name)), "/run/" + os.path.basename(name))
         mount("world", "/tmp", "tmpfs", 0, "mode=1777")
         for folder in ("/run/sshd", "/run/lock", "/var/log", "/var/lib/sudo", "/var/mail", "/var/tmp", "/var/empty"):
             os.makedirs(folder, 0o755)
