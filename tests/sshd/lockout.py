@@ -472,6 +472,13 @@ def port_held_by_an_outgoing_connection(w):
 
 
 @scenario
+def port_that_is_not_reserved(w):
+    W.reserve("")
+    serve(w)
+    return refused(w, why="reserved")
+
+
+@scenario
 def port_held_by_a_second_sshd(w):
     W.write("/run/second", "Port 33001\nPidFile /run/second.pid\nHostKey /etc/ssh/ssh_host_ed25519_key\n")
     serve(w)

@@ -110,6 +110,12 @@ def read(path):
         return file.read().decode("utf8", "surrogateescape")
 
 
+def reserve(ports):
+    """Ports that outgoing connections do not take."""
+    with open("/proc/sys/net/ipv4/ip_local_reserved_ports", "w") as file:
+        file.write(ports + "\n")
+
+
 # --- What all worlds of a program start from ------------------------------------------------------------------------
 
 class Template:
@@ -234,6 +240,7 @@ class World:
         if os.path.exists("/proc/net/if_inet6"):
             lines += ["addr add %s/64 dev lo nodad" % address for address in (SERVER6, CLIENT6)]
         subprocess.run(["ip", "-batch", "-"], input="\n".join(lines), text=True, check=True)
+        reserve(str(PORT))
 
     def _log_daemon(self):
         """What comes to /dev/log goes to /var/log/auth.log."""
