@@ -12,6 +12,7 @@ import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -27,7 +28,9 @@ HEAL = TIMER + 10
 # Configuration with a drop-in, so that more than one file changes.
 CONFIG = W.DEBIAN
 DROP_IN = "PasswordAuthentication yes\nPermitRootLogin yes\n"
-COMMANDS = ("apply", "confirm", "rollback", "rollback of what is confirmed")
+# What a killed command may leave until the next one comes: copies beside the files, a folder that sshd was to look at.
+LEFT = ("/etc/ssh/.lhctl-", "/etc/ssh/sshd_config.d/.lhctl-", "/tmp/lh-")
+COMMANDS = ("apply", "confirm", "rollback", "rollback of what is confirmed", "timer")
 FILL = ("for disk in /etc/ssh /var/lib/longhaul /home /tmp; do head -c 64m /dev/zero > $disk/filler 2> /dev/null; done")
 
 
@@ -37,24 +40,34 @@ def serve(w):
     w.start_sshd()
 
 
-def run(w, command, *killat):
-    """Brings the world to where `command` begins, and runs it with killat. -> its result, with the log's lines"""
+def run(w, command, *killat, timer=TIMER):
+    """Brings the world to where `command` begins, and runs it with killat. -> its result, the log's lines, and the states
+    that there were, the last one after the command"""
+    states = [w.snapshot(but=LEFT)]
     if command != "apply":
         # A generous timer: the command is to be over before it ends.
-        assert w.apply(timer=TIMER + 5).status == 0
+        done = w.apply(timer=timer + 5 if command != "timer" else timer)
+        assert done.status == 0, done
+        states.append(w.snapshot(but=LEFT))
     if command == "rollback of what is confirmed":
         done = w.confirm()
         assert done.status == 0, done
+        states.append(w.snapshot(but=LEFT))
     words = ["--children", "--log", "/run/killat.log", *killat]
     if command == "apply":
-        result = w.apply(timer=TIMER, killat=words)
+        result = w.apply(timer=timer, killat=words)
     elif command == "confirm":
         result = w.confirm(killat=words)
+    elif command == "timer":
+        for pid in w.processes("lhctl"):
+            os.kill(pid, signal.SIGKILL)
+        result = w.lhctl("timer", "--state", W.STATE, killat=words)
     else:
         result = w.rollback(killat=words)
     with open("/run/killat.log") as log:
-        result.lines = [line.split() for line in log]
-    return result
+        lines = [line.split() for line in log]
+    states.append(w.snapshot(but=LEFT))
+    return result, lines, states
 
 
 # --- What an undisturbed run does -----------------------------------------------------------------------------------
@@ -63,22 +76,8 @@ def learn(command):
     """The points of a command, and all states from the old one to its end."""
     def attempt(w):
         serve(w)
-        states = [w.snapshot()]
-        if command != "apply":
-            assert w.apply(timer=30).status == 0
-            states.append(w.snapshot())
-        if command == "rollback of what is confirmed":
-            assert w.confirm().status == 0
-            states.append(w.snapshot())
-        words = ["--children", "--log", "/run/killat.log"]
-        if command == "apply":
-            result = w.apply(timer=30, killat=words)
-        else:
-            result = w.confirm(killat=words) if command == "confirm" else w.rollback(killat=words)
+        result, lines, states = run(w, command, timer=TIMER if command == "timer" else 25)
         assert result.status == 0, result
-        states.append(w.snapshot())
-        with open("/run/killat.log") as log:
-            lines = [line.split() for line in log]
         return lines, states
     return attempt
 
@@ -92,7 +91,7 @@ def own(state):
 
 def check_at_once(w, states):
     """Each file as it is in one of the states, whole; and sshd accepts them all."""
-    now = w.snapshot()
+    now = w.snapshot(but=LEFT)
     for path in sorted(set().union(*states)):
         known = [state.get(path) for state in states]
         if len(set(known)) > 1 and path.startswith("/etc/ssh") and now.get(path) not in known:
@@ -107,27 +106,27 @@ def check_settled(w, states, may, filler):
     ports = {"old": {22}, "new": {W.PORT}}
 
     def settled():
-        now = w.snapshot(but=filler)
+        now = w.snapshot(but=LEFT + filler)
         return [name for name in may if W.differences(states[name], now) == "" and w.listens() == ports[name]]
 
     found = w.wait(settled, HEAL, lambda: "between old and new: ports %s, %s\n%s" % (
-        w.listens(), {name: W.differences(states[name], w.snapshot(but=filler)) for name in may}, story()))
+        w.listens(), {name: W.differences(states[name], w.snapshot(but=LEFT + filler)) for name in may}, story()))
     w.wait(w.admin_port, max(1, end - time.monotonic()), "locked out")
     return found[0]
 
 
 def check_rollback(w, old, filler):
-    before = w.snapshot(but=filler)
+    before = w.snapshot(but=LEFT + filler)
     done = w.rollback()
     if done.status != 0 and filler:
         # Without space it may refuse, whole; not when there is space again.
-        W.assert_same(before, w.snapshot(but=filler), "a rollback without space has changed files")
+        W.assert_same(before, w.snapshot(but=LEFT + filler), "a rollback without space has changed files")
         for path in filler:
             if os.path.exists(path):
                 os.unlink(path)
         done = w.rollback()
     assert done.status == 0, done
-    W.assert_same(old, w.snapshot(but=filler), "rollback left a difference")
+    W.assert_same(old, w.snapshot(but=LEFT[2:] + filler), "rollback left a difference")
     assert w.listens() == {22}, w.listens()
     assert w.admin_port() == 22, "locked out"
     w.wait(lambda: not w.processes("lhctl"), 5, "a process of ours is left")
@@ -154,21 +153,21 @@ def point(command, killat, states, full=False):
             W.mount(None, "/home", "tmpfs", W.MS_REMOUNT, "size=1m")
             W.mount(None, "/tmp", "tmpfs", W.MS_REMOUNT, "size=1m")
         serve(w)
-        old = w.snapshot()
-        assert W.differences(old, states[0]) == "" or full
-        result = run(w, command, *killat)
-        reached = bool(result.lines) and result.lines[-1][-1] == "1"
+        result, lines, _ = run(w, command, *killat)
+        reached = bool(lines) and lines[-1][-1] == "1"
         try:
             check_at_once(w, [own(state) for state in states])
-            known = {"old": states[0], "new": states[-1] if command == "confirm" else states[-2]}
-            may = {"apply": ["old"], "confirm": ["old", "new"], "rollback": ["old"]}.get(command, ["old", "new"])
-            settled = check_settled(w, known, may, filler)
-            if command == "confirm" and result.status == 0:
-                assert settled == "new", "confirmed, and the old state is back"
+            if command == "timer":
+                w.wait(w.admin_port, HEAL, "locked out")  # nobody is left who could put anything back by himself
+            else:
+                known = {"old": states[0], "new": states[-1] if command == "confirm" else states[-2]}
+                may = ["old"] if command in ("apply", "rollback") else ["old", "new"]
+                settled = check_settled(w, known, may, filler)
+                assert command != "confirm" or result.status != 0 or settled == "new", "confirmed, and the old is back"
             check_rollback(w, states[0], filler)
         except AssertionError as why:
             raise AssertionError("%s\nstatus %d: %s%s\nlast calls: %s" % (
-                why, result.status, result.out[-1500:], result.err[-1500:], result.lines[-4:])) from why
+                why, result.status, result.out[-1500:], result.err[-1500:], lines[-4:])) from why
         return reached
     return attempt
 
