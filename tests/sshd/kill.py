@@ -23,7 +23,7 @@ import world as W  # noqa: E402
 
 h = W.h
 LONG = os.environ.get("LH_TEST_LONG") == "1"
-TIMER = 5
+TIMER = int(os.environ.get("LH_TEST_TIMER", "5"))  # seconds
 HEAL = TIMER + 10
 # Configuration with a drop-in, so that more than one file changes.
 CONFIG = W.DEBIAN

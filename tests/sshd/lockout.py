@@ -22,7 +22,7 @@ sys.path.insert(0, HERE)
 import world as W  # noqa: E402
 
 h = W.h
-TIMER = 5
+TIMER = int(os.environ.get("LH_TEST_TIMER", "5"))  # seconds
 HEAL = TIMER + 10
 ANN_KEYS = "/home/ann/.ssh/authorized_keys"
 SCENARIOS = []
@@ -310,7 +310,7 @@ def locked_account_without_pam(w):
     W.write("/etc/shadow", re.sub(r"^ann:[^:]*", "ann:!", W.read("/etc/shadow"), flags=re.M), 0o640)
     serve(w, W.DEBIAN.replace("UsePAM yes", "UsePAM no"), login=False)
     assert w.admin_port() == 0
-    return refused(w, why="locked")
+    return restored(w, why="locked|Permission denied")
 
 
 @scenario
@@ -326,7 +326,7 @@ def shell_that_pam_does_not_know(w):
     W.write("/etc/pam.d/sshd", "account required pam_shells.so\n" + W.read("/etc/pam.d/sshd"))
     serve(w, login=False)
     assert w.admin_port() == 0
-    return restored(w, why="login|shell")
+    return restored(w, why="log in|shell")
 
 
 @scenario
@@ -334,7 +334,7 @@ def shell_that_does_not_exist(w):
     W.write("/etc/passwd", W.PASSWD.replace("/home/ann:/bin/bash", "/home/ann:/opt/none/bash"))
     serve(w, login=False)
     assert w.admin_port() == 0
-    return restored(w, why="login|shell")
+    return restored(w, why="log in|shell")
 
 
 @scenario
@@ -342,14 +342,14 @@ def pam_refuses_every_login(w):
     W.write("/etc/pam.d/sshd", "account required pam_deny.so\n" + W.read("/etc/pam.d/sshd"))
     serve(w, login=False)
     assert w.admin_port() == 0
-    return restored(w, why="login")
+    return restored(w, why="log in")
 
 
 @scenario
 def pam_refuses_the_session(w):
     W.write("/etc/pam.d/sshd", "session required pam_deny.so\n" + W.read("/etc/pam.d/sshd"))
     serve(w, login=False)
-    return restored(w, why="login")
+    return restored(w, why="log in")
 
 
 @scenario
@@ -409,7 +409,7 @@ def administrator_denied_from_his_address_on_the_new_port_only(w):
 @scenario
 def block_that_ends_keys_on_the_new_port(w):
     serve(w, W.DEBIAN + "Match LocalPort 33001\n\tAuthenticationMethods password\n")
-    return restored(w, why="login|AuthenticationMethods|password")
+    return restored(w, why="log in|AuthenticationMethods|password")
 
 
 @scenario
@@ -421,20 +421,20 @@ def key_and_password_together_are_asked_for(w):
 @scenario
 def administrator_with_a_forced_command(w):
     serve(w, W.DEBIAN + "Match User ann\n\tForceCommand /bin/true\n", login=False)
-    return restored(w, why="ForceCommand|command|login")
+    return restored(w, why="ForceCommand|command|log in")
 
 
 @scenario
 def administrator_in_an_empty_root(w):
     os.mkdir("/var/empty/jail", 0o755)
     serve(w, W.DEBIAN + "Match User ann\n\tChrootDirectory /var/empty/jail\n", login=False)
-    return restored(w, why="Chroot|login")
+    return restored(w, why="Chroot|log in")
 
 
 @scenario
 def no_sessions_at_all(w):
     serve(w, "MaxSessions 0\n" + W.DEBIAN, login=False)
-    return restored(w, why="login|MaxSessions|session")
+    return restored(w, why="log in|MaxSessions|session")
 
 
 # --- The port ---------------------------------------------------------------------------------------------------
@@ -650,12 +650,11 @@ def host_key_that_is_missing(w):
         os.unlink("/etc/ssh/ssh_host_%s_key.pub" % name)
     serve(w)
     for name in "ed25519", "ecdsa", "rsa":
-        os.unlink("/etc/ssh/ssh_host_%s_key" % name)  # the running sshd has them in memory
+        os.unlink("/etc/ssh/ssh_host_%s_key" % name)  # sshd reads them anew for each connection: nobody gets in already
     before, pid = w.snapshot(), w.sshd_pid()
     result = w.apply(timer=TIMER)
     assert result.status in (3, 70), result
     quiet(w, before, {22}, pid)
-    assert w.admin_port() == 22
     return "refused"
 
 
