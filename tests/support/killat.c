@@ -38,6 +38,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <sys/user.h>
@@ -199,6 +200,21 @@ static _Noreturn void die(const char *what)
 
 // --- What a call is ---
 
+static pid_t group_of(pid_t tid)
+{
+    char path[64], line[128];
+    int tgid = 0;
+
+    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return tid;
+    while (fgets(line, sizeof line, file) != NULL && sscanf(line, "Tgid: %d", &tgid) != 1)
+        continue;
+    (void)fclose(file);
+    return tgid == 0 ? tid : (pid_t)tgid;
+}
+
 static void read_text(pid_t tid, uint64_t address, char *out, size_t room)
 {
     char path[64];
@@ -220,6 +236,24 @@ static void read_fd(pid_t tid, uint64_t number, char *out, size_t room)
     (void)snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)tid, (int)number);
     ssize_t got = readlink(path, out, room - 1);
     out[got > 0 ? got : 0] = '\0';
+}
+
+// Whether a socket reaches nobody by this call: netlink asks the kernel, and to connect a datagram
+// socket sends nothing.
+static bool is_silent_socket(pid_t tid, int fd, bool connecting)
+{
+    int domain = 0, type = 0;
+    socklen_t len = sizeof domain, type_len = sizeof type;
+
+    int process = (int)syscall(SYS_pidfd_open, group_of(tid), 0);
+    int copy = process < 0 ? -1 : (int)syscall(SYS_pidfd_getfd, process, fd, 0);
+    bool known = copy >= 0 && getsockopt(copy, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
+                 getsockopt(copy, SOL_SOCKET, SO_TYPE, &type, &type_len) == 0;
+    if (copy >= 0)
+        (void)close(copy);
+    if (process >= 0)
+        (void)close(process);
+    return known && (domain == AF_NETLINK || (connecting && type == SOCK_DGRAM));
 }
 
 static bool is_outside(const char *descriptor)
@@ -267,6 +301,9 @@ find_change(pid_t tid, const struct __ptrace_syscall_info *info, char *detail, s
         if (call->kind != ALWAYS && !is_outside(detail))
             return NULL;
         if (call->kind == BY_FLAGS && !opens_for_change(tid, call, args))
+            return NULL;
+        if (strncmp(detail, "socket:", 7) == 0 &&
+            is_silent_socket(tid, (int)args[call->fd], call->nr == SYS_connect))
             return NULL;
         return call;
     }
@@ -384,21 +421,6 @@ static void on_exit_of_call(struct killat *killat, struct tracee *tracee)
 }
 
 // --- Tracees ---
-
-static pid_t group_of(pid_t tid)
-{
-    char path[64], line[128];
-    int tgid = 0;
-
-    (void)snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
-        return tid;
-    while (fgets(line, sizeof line, file) != NULL && sscanf(line, "Tgid: %d", &tgid) != 1)
-        continue;
-    (void)fclose(file);
-    return tgid == 0 ? tid : (pid_t)tgid;
-}
 
 static struct tracee *find_tracee(struct killat *killat, pid_t tid)
 {
