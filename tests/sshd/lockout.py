@@ -1138,7 +1138,8 @@ def reboot_with_systemd(w):
     systemd(w)
     serve(w)
     before, _ = opened(w, timer=60)
-    kill_all(w, "lhctl", "sshd", "sleep")
+    os.killpg(int(W.read("/run/timer.pid")), signal.SIGKILL)
+    kill_all(w, "lhctl", "sshd")
     w.start_sshd()
     assert w.admin_port(), "locked out"
     assert "OnBootSec=60" in W.read("/etc/systemd/system/longhaul-sshd-deadman.timer")
