@@ -86,10 +86,41 @@ void lh_check_command_line(struct lh_check *check)
 
 // --- The process ---
 
-// Whether one of the files is younger than the process. Names the first.
-static bool
-is_younger(const struct lh_check *check, const struct lh_sshd_doc *doc, char *out, size_t room)
+// The process of the PidFile, and when it was written.
+static bool read_pid_file(const struct lh_check *check, pid_t *out_pid, struct timespec *out_when)
 {
+    const char *path = lh_sshd_values_text(lh_check_server(check), "pidfile");
+    struct stat facts;
+    char *text;
+    size_t len;
+
+    if (*path != '/')
+        path = "/run/sshd.pid";
+    if (!lh_root_stat("/", path, &facts) || lh_root_read("/", path, 64, &text, &len, NULL) != 0)
+        return false;
+    *out_pid = (pid_t)strtol(text, NULL, 10);
+    *out_when = facts.st_mtim;
+    free(text);
+    return true;
+}
+
+struct timespec lh_check_last_read(const struct lh_check *check)
+{
+    struct timespec when;
+    pid_t pid;
+
+    // sshd writes the file at its start and whenever it is told to read its files again.
+    if (read_pid_file(check, &pid, &when) && pid == check->process.pid)
+        return when;
+    return (struct timespec){.tv_sec = (time_t)check->process.started + 1, .tv_nsec = 999999999};
+}
+
+bool lh_check_younger(const struct lh_check *check,
+                      const struct lh_sshd_doc *doc,
+                      char *out,
+                      size_t room)
+{
+    struct timespec read = lh_check_last_read(check);
     const struct lh_sshd_doc *docs[1024] = {doc};
     size_t count = 1;
     struct stat facts;
@@ -101,7 +132,8 @@ is_younger(const struct lh_check *check, const struct lh_sshd_doc *doc, char *ou
                 docs[count++] = line->includes[n];
         }
         if (lh_root_stat("/", docs[done]->path, &facts) &&
-            facts.st_mtime > check->process.started + 1) {
+            (facts.st_mtim.tv_sec > read.tv_sec ||
+             (facts.st_mtim.tv_sec == read.tv_sec && facts.st_mtim.tv_nsec > read.tv_nsec))) {
             (void)snprintf(out, room, "%s", docs[done]->path);
             return true;
         }
@@ -122,9 +154,9 @@ static void check_process(struct lh_check *check)
                                 .why = "the faults that the update mends are still there",
                                 .mend = "systemctl restart ssh",
                             });
-    if (check->process.started == 0 || !is_younger(check, check->doc, path, sizeof path))
+    if (check->process.started == 0 || !lh_check_younger(check, check->doc, path, sizeof path))
         return;
-    (void)snprintf(is, sizeof is, "%s was changed after sshd started", path);
+    (void)snprintf(is, sizeof is, "%s was changed after sshd read it", path);
     lh_check_add(check, &(struct lh_sshd_remark){
                             .grade = LH_SSHD_GRADE_LOW,
                             .rule = "R4",

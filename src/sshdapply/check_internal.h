@@ -4,6 +4,8 @@
 #ifndef LH_SSHDAPPLY_CHECK_INTERNAL_H
 #define LH_SSHDAPPLY_CHECK_INTERNAL_H
 
+#include <time.h>
+
 #include "sshdapply/accounts.h"
 #include "sshdapply/check.h"
 #include "sshdapply/listeners.h"
@@ -94,6 +96,14 @@ struct lh_check_intent {
 // Adds a finding of the grade HIGH for whatever stands in the way (ready.c, ready_host.c).
 void lh_check_ready(struct lh_check *check, const struct lh_check_intent *intent);
 void lh_check_ready_host(struct lh_check *check, const struct lh_check_intent *intent);
+
+// When the running sshd (check->process) last read its files, as far as that can be seen.
+struct timespec lh_check_last_read(const struct lh_check *check);
+// Whether one of the files has changed since. Names the first.
+bool lh_check_younger(const struct lh_check *check,
+                      const struct lh_sshd_doc *doc,
+                      char *out,
+                      size_t room);
 
 // The parts, each of which adds findings.
 void lh_check_command_line(struct lh_check *check); // fills command_line (check_host.c)

@@ -5,6 +5,7 @@
 // runs that can be told to read them; the port is free for it, reserved for servers, and SELinux
 // lets it be opened; the files can be written.
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -154,6 +155,57 @@ static void check_read(struct lh_check *check, const struct lh_sshd_plan *plan)
                "sshd -t && systemctl reload ssh, or: kill -HUP PID");
 }
 
+// Whether a file has changed since the running sshd read it, as far as that can be seen.
+static void check_unread(struct lh_check *check, const struct lh_sshd_plan *plan)
+{
+    char is[4400], path[4096];
+
+    if (check->process.pid != plan->pid || !lh_check_younger(check, check->doc, path, sizeof path))
+        return;
+    (void)snprintf(is, sizeof is, "%s was changed after sshd read it", path);
+    refuse(check, "L5", is, "a sshd that has read its files",
+           "nothing shows that it goes on with these files: the way back would lead to them",
+           "sshd -t && systemctl reload ssh, or: kill -HUP PID; then log in anew");
+}
+
+// Whether this machine has an address of ListenAddress ("ADDRESS:PORT").
+static bool is_up(const char *text)
+{
+    const struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE,
+                                   .ai_socktype = SOCK_STREAM};
+    const char *colon = strrchr(text, ':');
+    size_t bracket = *text == '[';
+    struct addrinfo *found;
+    char address[128];
+
+    if (colon == NULL)
+        return true;
+    (void)snprintf(address, sizeof address, "%.*s", (int)((size_t)(colon - text) - 2 * bracket),
+                   text + bracket);
+    if (getaddrinfo(address, "0", &hints, &found) != 0)
+        return false;
+    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool up = fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0;
+    if (fd >= 0)
+        (void)close(fd);
+    freeaddrinfo(found);
+    return up;
+}
+
+// sshd ends where it can listen on no address at all.
+static void check_addresses(struct lh_check *check)
+{
+    const struct lh_sshd_values *values = lh_check_server(check);
+    const struct lh_sshd_value *value;
+    size_t count = 0, up = 0;
+
+    for (; (value = lh_sshd_values_find(values, "listenaddress", count)) != NULL; count++)
+        up += is_up(value->text);
+    if (count > 0 && up == 0)
+        refuse(check, "L3", "this machine has none of the addresses of ListenAddress",
+               "an address that is up", "sshd would end when it reads its files", "ip address");
+}
+
 static bool can_bind(uint16_t port, int family)
 {
     struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(port)};
@@ -233,13 +285,15 @@ static void check_server(struct lh_check *check, const struct lh_check_intent *i
     }
     if (intent->options->pid != 0)
         plan->pid = intent->options->pid;
-    if (plan->pid != 0)
+    if (plan->pid != 0) {
         check_read(check, plan);
-    else
+        check_unread(check, plan);
+    } else {
         refuse(check, "L5", "no sshd listens on the ports that the files open now",
                "a running sshd that has read these files",
                "there is nothing that could be told to read the new ones",
                "systemctl start ssh, or: service ssh start");
+    }
 }
 
 static void check_file_systems(struct lh_check *check, const struct lh_check_intent *intent)
@@ -285,6 +339,7 @@ void lh_check_ready_host(struct lh_check *check, const struct lh_check_intent *i
 {
     check_values(check, intent);
     check_server(check, intent);
+    check_addresses(check);
     check_port(check, intent);
     check_reserved(check);
     check_file_systems(check, intent);

@@ -272,7 +272,11 @@ static int last_line(const struct lh_run_result *result, const char **out)
 
     while (*line != '\0') {
         size_t len = strcspn(line, "\r\n");
-        if (len > 0) {
+        // What ssh says at the end of every session is no reason.
+        bool reason = len > 0 && strncmp(line, "Transferred:", 12) != 0 &&
+                      strncmp(line, "Bytes per second:", 17) != 0 &&
+                      strncmp(line, "Authenticated to ", 17) != 0;
+        if (reason) {
             best = line;
             best_len = (int)len;
         }

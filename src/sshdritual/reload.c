@@ -158,8 +158,13 @@ static void find_again(struct lh_ritual *ritual)
     LH_CLEANUP(lh_listeners_fini) struct lh_listeners listeners = {0};
     struct lh_record *record = ritual->record;
 
-    if (is_sshd((pid_t)record->pid) || lh_listeners_read("/proc", &listeners, NULL) != 0)
+    if (lh_listeners_read("/proc", &listeners, NULL) != 0)
         return;
+    // Its number alone proves nothing: after a reboot it may be that of a session.
+    for (size_t i = 0; i < listeners.count; i++) {
+        if (listeners.items[i].pid == (pid_t)record->pid && is_sshd((pid_t)record->pid))
+            return;
+    }
     for (size_t i = 0; i < listeners.count; i++) {
         const struct lh_listener *one = &listeners.items[i];
         bool ours = one->port == record->port ||
