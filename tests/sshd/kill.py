@@ -23,8 +23,9 @@ import world as W  # noqa: E402
 
 h = W.h
 LONG = os.environ.get("LH_TEST_LONG") == "1"
-TIMER = int(os.environ.get("LH_TEST_TIMER", "5"))  # seconds
+TIMER = int(os.environ.get("LH_TEST_TIMER", "8"))  # seconds
 HEAL = TIMER + 10
+SHARE = int(os.environ.get("LH_KILL_SHARE", "2"))  # points of each kind and command in `make test`
 # Configuration with a drop-in, so that more than one file changes.
 CONFIG = W.DEBIAN
 DROP_IN = "PasswordAuthentication yes\nPermitRootLogin yes\n"
@@ -193,20 +194,20 @@ def jobs_of(rng, command, lines, states):
     calls, others = len(lines) - 1, int(lines[-1][2])
 
     def label(kind, number):
-        call = " ".join(lines[number - 1][3:5]) if kind != "other" else ""
+        call = " ".join(lines[number - 1][3:5]) if "other" not in kind else ""
         return "%s, %s %d %s" % (command, kind, number, call)
 
     numbers = list(range(1, calls + 1))
-    for number in choose(rng, numbers, 6):
+    for number in choose(rng, numbers, SHARE):
         yield label("killed before", number), point(command, ["--at", str(number)], states)
-    for number in choose(rng, numbers, 6):
+    for number in choose(rng, numbers, SHARE):
         yield label("killed after", number), point(command, ["--at", str(number), "--after"], states)
-    for number in sorted(rng.sample(range(1, others + 1), min(others, 60 if LONG else 2))):
+    for number in sorted(rng.sample(range(1, others + 1), min(others, 60 if LONG else 1))):
         yield label("killed at other", number), point(command, ["--other", str(number)], states)
     space = [number for number in numbers if lines[number - 1][2] == "space" and lines[number - 1][1] == "program"]
-    for number in choose(rng, space, 3):
+    for number in choose(rng, space, 1):
         yield label("no space at", number), point(command, ["--at", str(number), "--errno", "ENOSPC"], states)
-    for number in choose(rng, space, 2):
+    for number in choose(rng, space, 1):
         yield label("full disk from", number), point(command, ["--at", str(number), "--run", FILL], states, full=True)
 
 
@@ -219,7 +220,7 @@ def main():
     only = os.environ.get("LH_TEST_ONLY", "")
     template = W.Template()
     print("TAP version 13\n1..%d\n# LH_TEST_SEED=%d" % (len(COMMANDS), seed))
-    parallel = int(os.environ.get("LH_WORLDS", "8"))
+    parallel = int(os.environ.get("LH_WORLDS", "6"))
     learnt = {label: (kind, value) for label, kind, value, _ in
               W.run(template, [(command, learn(command)) for command in COMMANDS], parallel)}
     failed = 0

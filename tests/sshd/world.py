@@ -345,12 +345,23 @@ class World:
         return found
 
     def stand_in(self, path, script):
-        """A script in the place of a program that this machine has or has not."""
-        if not os.path.exists(path):  # a name cannot be bound to: the folder is bound over with all that it holds
-            raise h.Skip("nothing is at " + path)
-        text = "/run/stand-in-" + path.replace("/", "-")
-        write(text, script, 0o755)
-        mount(text, path, None, MS_BIND)
+        """A script in the place of a program, whether this machine has it or not."""
+        if os.path.exists(path):
+            text = "/run/stand-in-" + path.replace("/", "-")
+            write(text, script, 0o755)
+            mount(text, path, None, MS_BIND)
+            return
+        folder = os.path.dirname(path)
+        upper = "/run/over" + folder.replace("/", "-")
+        if not os.path.isdir(upper):
+            os.makedirs(upper + "/upper")
+            os.makedirs(upper + "/work")
+            try:
+                mount("world", folder, "overlay", 0, "lowerdir=%s,upperdir=%s/upper,workdir=%s/work" % (
+                    folder, upper, upper))
+            except OSError as why:
+                raise h.Skip("no overlay file system: %s" % why)
+        write(path, script, 0o755)
 
     def processes(self, name):
         """Process ids whose program has this name; those that have ended do not count."""
