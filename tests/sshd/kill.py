@@ -23,7 +23,7 @@ import world as W  # noqa: E402
 
 h = W.h
 LONG = os.environ.get("LH_TEST_LONG") == "1"
-TIMER = int(os.environ.get("LH_TEST_TIMER", "8"))  # seconds
+TIMER = int(os.environ.get("LH_TEST_TIMER", "12"))  # seconds
 HEAL = TIMER + 10
 SHARE = int(os.environ.get("LH_KILL_SHARE", "2"))  # points of each kind and command in `make test`
 # Configuration with a drop-in, so that more than one file changes.

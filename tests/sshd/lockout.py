@@ -24,7 +24,7 @@ import world as W  # noqa: E402
 
 h = W.h
 LONG = os.environ.get("LH_TEST_LONG") == "1"
-TIMER = int(os.environ.get("LH_TEST_TIMER", "8"))  # seconds
+TIMER = int(os.environ.get("LH_TEST_TIMER", "12"))  # seconds
 SAMPLE = 44  # scenarios in `make test`; all of them in the long run
 HEAL = TIMER + 10
 ANN_KEYS = "/home/ann/.ssh/authorized_keys"
@@ -1082,11 +1082,10 @@ def selinux_whose_labels_cannot_be_seen(w):
     return refused(w, why="SELinux")
 
 
-def seen_or_healed(w, name):
-    """A firewall may be open elsewhere, so it need not stand in the way; it is named, and nobody confirms."""
+def refused_or_healed(w):
+    """A firewall may be open elsewhere, so it need not stand in the way: then nobody can confirm."""
     before = w.snapshot()
     result = w.apply(timer=TIMER)
-    assert name in result.out + result.err, result
     if result.status == 3:
         return "refused"
     assert result.status == 0, result
@@ -1097,14 +1096,14 @@ def seen_or_healed(w, name):
 def ufw_without_the_port(w):
     w.stand_in("/usr/sbin/ufw", "#!/bin/sh\nprintf 'Status: active\\n\\n22/tcp   ALLOW   Anywhere\\n'\n")
     serve(w)
-    return seen_or_healed(w, "ufw")
+    return refused_or_healed(w)
 
 
 @stood_in("firewalld")
 def firewalld_without_the_port(w):
     w.stand_in("/usr/bin/firewall-cmd", "#!/bin/sh\necho 22/tcp\n")
     serve(w)
-    return seen_or_healed(w, "firewalld")
+    return refused_or_healed(w)
 
 
 SYSTEMCTL = r"""#!/bin/sh
