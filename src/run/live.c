@@ -204,8 +204,8 @@ static void fill_session(const struct lh_live *live, struct lh_local_session *ou
     lh_live_add_shares(live, &shares);
     *out = (struct lh_local_session){
         .pid = (uint64_t)getpid(),
-        .rate_target = live->pace.rate_target * 8,
-        .rate_min = live->pace.rate_min * 8,
+        .rate_target = LH_MIN(live->pace.rate_target, LH_CC_RATE_MAX) * 8,
+        .rate_min = LH_MIN(live->pace.rate_min, LH_CC_RATE_MAX) * 8,
         .elapsed_ms = lh_ns_since(now, live->began) / LH_MS,
     };
     (void)snprintf(out->id, sizeof out->id, "%08x", live->session_id);

@@ -270,7 +270,10 @@ void lh_udp_lanes_after_receiving(struct lh_udp_lanes *lanes, lh_ns now)
 {
     for (size_t i = 0; i < lanes->count; i++) {
         struct lh_udp_lane *lane = &lanes->lanes[i];
-        uint64_t drops = lanes->io->socket_drops(lane) + lane->thread_drops + lane->own_drops;
+        uint64_t seen = lanes->io->socket_drops(lane); // by the socket that it has now
+        lane->socket_drops += seen >= lane->drops_seen ? seen - lane->drops_seen : seen;
+        lane->drops_seen = seen;
+        uint64_t drops = lane->socket_drops + lane->thread_drops + lane->own_drops;
         lh_transport_socket_drops(lanes->transport, lane->id, drops);
         follow_path(lane, now);
         watch_gso(lane, now);

@@ -59,7 +59,10 @@ struct lh_udp_lane {
     const struct lh_udp_socket *lent; // whose twin the thread has; NULL: it has none
     struct lh_udp_path lent_path;     // that it is connected to
     lh_ns caught_at;                  // time of the newest packets that the transport has seen
-    uint64_t thread_drops, own_drops; // packets lost at the thread's socket; on the way to it
+    // Packets lost at the sockets it has had, and what the present one had counted when it was
+    // asked last; at the thread's socket; on the way to the thread.
+    uint64_t socket_drops, drops_seen;
+    uint64_t thread_drops, own_drops;
 };
 
 struct lh_udp_lanes {

@@ -138,16 +138,13 @@ static void port_unsettle(struct lh_udp_lane *lane, lh_ns now)
 static uint64_t port_drops(const struct lh_udp_lane *lane)
 {
     struct lh_udp_socket *socket = lh_port_lane(lane->all->port, lane->id);
-    struct lh_port_stats port;
     struct lh_udp_stats own = {0};
 
-    if (lane->all->count > 1) { // only what this lane has lost
-        if (socket != NULL)
-            lh_udp_get_stats(socket, &own);
-        return own.socket_drops;
-    }
-    lh_port_get_stats(lane->all->port, &port);
-    return port.socket_drops;
+    // Not those of the sockets that strangers reach: whoever floods the port would have the lane's
+    // losses taken for its receiver's.
+    if (socket != NULL)
+        lh_udp_get_stats(socket, &own);
+    return own.socket_drops;
 }
 
 static uint32_t port_generation(const struct lh_udp_lanes *lanes)

@@ -312,6 +312,9 @@ count_round(struct lh_lane *lane, const struct lh_loss_result *result, struct lh
         out->round_lost_packets = lane->round_lost;
         watch_leader(lane);
         lane->round_resolved = lane->round_lost = 0;
+        // What was dropped a round ago has been found lost by now, or had not been ours.
+        lane->drops_to_forgive = LH_MIN(lane->drops_to_forgive, lane->round_drops);
+        lane->round_drops = 0;
     }
     out->round = lane->round;
 }
@@ -404,7 +407,9 @@ static lh_err note_drops(struct lh_lane *lane,
     uint64_t dropped = lh_sub_sat(feedback->socket_drops, lane->peer_drops);
     uint64_t taken = lh_sub_sat(feedback->packets, lane->peer_packets);
     uint64_t cwnd = lane_cwnd(lane);
-    lane->drops_to_forgive += dropped;
+    lane->drops_to_forgive =
+        LH_MIN(lane->drops_to_forgive + dropped, (uint64_t)lane->sent.count_outstanding);
+    lane->round_drops = LH_MIN(lane->round_drops + dropped, lane->drops_to_forgive);
     lane->peer_drops += dropped;
     lane->peer_packets += taken;
     if (dropped > 0) {
@@ -443,6 +448,9 @@ lh_err lh_lane_on_feedback(struct lh_lane *lane,
 {
     struct lh_loss_result result = {0};
     struct lh_cc_feedback event = {0};
+    if (LH_GUARD(ACK_COUNTERS, feedback->packets > lane->stats.packets_sent ||
+                                   feedback->bytes > lane->stats.bytes_sent))
+        return LH_E_PROTO; // more than was ever sent: it would set our pace
     lh_err err = lh_loss_on_report(&lane->loss, &lane->sent, feedback, sink, &result);
     if (err != 0)
         return err;

@@ -94,7 +94,8 @@ struct lh_lane {
     lh_ns peer_full_since; // since then it has dropped more than it took; 0 = it takes what comes
     uint64_t peer_room;   // bytes that may be in flight because of that; UINT64_MAX: as many as may
     uint64_t rate_latest; // bytes/s delivered, 0 = unknown
-    uint64_t drops_to_forgive; // losses that the receiver's socket caused
+    uint64_t drops_to_forgive; // losses that the receiver's socket caused, at most what is underway
+    uint64_t round_drops;      // of those, reported in this round
     uint64_t round, round_end, round_resolved, round_lost;
     uint64_t app_limited_pn; // the send queue was empty when this number was next
     // Sending that the pace allowed and that nobody came to do in time: what the pacer had missed

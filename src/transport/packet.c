@@ -70,6 +70,9 @@ static bool read_stream(struct lh_reader *reader, struct lh_frame *frame)
     return frame->stream.len > 0;
 }
 
+// Nanoseconds of it and differences of two fit an int64_t; 285 years.
+#define CLOCK_US_MAX (1ull << 53)
+
 static bool read_feedback(struct lh_reader *reader, struct lh_frame *frame)
 {
     struct lh_frame_feedback *feedback = &frame->feedback;
@@ -85,7 +88,9 @@ static bool read_feedback(struct lh_reader *reader, struct lh_frame *frame)
         *fields[i] = lh_read_varint(reader);
     feedback->records_len = lh_read_u16(reader);
     feedback->records = lh_read_bytes(reader, feedback->records_len);
-    return feedback->start <= feedback->top && feedback->top_age_us <= feedback->clock_us &&
+    bool is_past = LH_GUARD(FEEDBACK_CLOCK, feedback->clock_us > CLOCK_US_MAX);
+    return !is_past && feedback->start <= feedback->top &&
+           feedback->top_age_us <= feedback->clock_us &&
            feedback->last_age_us <= feedback->clock_us;
 }
 

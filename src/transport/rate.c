@@ -42,7 +42,7 @@ lh_rate_add(struct lh_rate *rate, const struct lh_rate_point *point, lh_ns rtt, 
         return 0;
     uint64_t delivered = lh_muldiv(point->bytes - from->bytes, 1000000, elapsed_us);
     *out_since = from->pn;
-    if (sending == 0)
-        return delivered;
+    if (sending == 0) // one burst: at what rate it was sent is not known, and bounds nothing
+        return 0;
     return LH_MIN(delivered, lh_muldiv(point->sent_total - from->sent_total, LH_SECOND, sending));
 }

@@ -22,6 +22,7 @@ struct liar {
     unsigned blocks;
     uint64_t top; // largest packet number heard + 1
     bool heard[4096];
+    uint64_t heard_packets, heard_bytes;
 };
 
 static void on_block(void *user, uint32_t block, uint8_t *data, size_t len)
@@ -98,6 +99,8 @@ static void hear_packet(struct liar *liar, uint8_t *packet, size_t len)
                                len - LH_PACKET_HEADER, text, liar->now, LH_SECOND));
     assert_true(header.pn >= liar->top && header.pn < LH_ARRAY_LEN(liar->heard));
     liar->heard[header.pn] = true;
+    liar->heard_packets++;
+    liar->heard_bytes += len;
     liar->top = header.pn + 1;
     struct lh_reader reader = lh_reader_of(text, len - LH_PACKET_HEADER - LH_PACKET_TAG);
     lh_err err;
@@ -133,8 +136,8 @@ static struct lh_frame_feedback usual_feedback(const struct liar *liar)
         .number = (uint32_t)liar->pn,
         .top = liar->top,
         .clock_us = liar->now / LH_US,
-        .packets = liar->top,
-        .bytes = liar->top * 1400,
+        .packets = liar->heard_packets,
+        .bytes = liar->heard_bytes,
         .grant_bytes = 64u << 20,
         .grant_block = 1000,
         .grant_stream = LH_STREAM_WINDOW,
@@ -390,6 +393,45 @@ static void a_packet_older_than_its_round_trip_says_nothing_about_the_path(void 
     liar_fini(&liar);
 }
 
+// A receiver cannot have more than was sent: its counters set our pace.
+static void counters_beyond_what_was_sent_end_the_session(void **state)
+{
+    (void)state;
+    static const struct {
+        uint64_t packets, bytes;
+    } lies[] = {{UINT32_MAX, 0}, {0, UINT64_C(1) << 40}};
+
+    for (size_t i = 0; i < LH_ARRAY_LEN(lies); i++) {
+        struct liar liar;
+        liar_init(&liar);
+        let_it_send(&liar, 1);
+        struct lh_frame_feedback feedback = usual_feedback(&liar);
+        feedback.packets = lies[i].packets;
+        feedback.bytes = lies[i].bytes;
+        feedback.records = (const uint8_t *)"";
+        say_feedback(&liar, &feedback);
+        assert_true(liar.closed);
+        check_int(liar.close_code, LH_E_PROTO);
+        liar_fini(&liar);
+    }
+}
+
+// Nanoseconds of it would not fit, and their differences would overflow.
+static void a_clock_beyond_all_time_ends_the_session(void **state)
+{
+    (void)state;
+    struct liar liar;
+    liar_init(&liar);
+    let_it_send(&liar, 1);
+    struct lh_frame_feedback feedback = usual_feedback(&liar);
+    feedback.clock_us = UINT64_C(1) << 61;
+    feedback.records = (const uint8_t *)"";
+    say_feedback(&liar, &feedback);
+    assert_true(liar.closed);
+    check_int(liar.close_code, LH_E_PROTO);
+    liar_fini(&liar);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -403,6 +445,8 @@ int main(void)
         cmocka_unit_test(tiny_chunks_with_holes_cost_bounded_memory),
         cmocka_unit_test(floods_of_pings_and_challenges_are_answered_in_bounds),
         cmocka_unit_test(a_packet_older_than_its_round_trip_says_nothing_about_the_path),
+        cmocka_unit_test(counters_beyond_what_was_sent_end_the_session),
+        cmocka_unit_test(a_clock_beyond_all_time_ends_the_session),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -123,6 +123,24 @@ static void the_ssh_lane_keeps_its_controller(void **state)
     pair_fini(&pair);
 }
 
+// Whoever floods the receiver's port makes its socket drop packets that were not ours.
+static void drops_at_the_peer_forgive_no_more_than_was_under_way(void **state)
+{
+    (void)state;
+    struct pair pair;
+    struct lh_lane_stats before, after;
+    start(&pair);
+    lh_transport_lane_stats(pair.ends[0].transport, 1, &before);
+    lh_transport_socket_drops(pair.ends[1].transport, 1, 1000000);
+    pair.links[1].loss_ppm = 100000;
+    assert_false(pair_run(&pair, pair_any_closed, 10 * LH_SECOND));
+    lh_transport_lane_stats(pair.ends[0].transport, 1, &after);
+    uint64_t lost = after.packets_lost - before.packets_lost;
+    assert_true(lost > 1000);
+    assert_true(after.packets_lost_receiver - before.packets_lost_receiver < lost / 10);
+    pair_fini(&pair);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -131,6 +149,7 @@ int main(void)
         cmocka_unit_test(a_new_target_holds_at_once_with_and_without_another_controller),
         cmocka_unit_test(udp_lanes_that_are_up_share_the_limits_of_the_session),
         cmocka_unit_test(the_ssh_lane_keeps_its_controller),
+        cmocka_unit_test(drops_at_the_peer_forgive_no_more_than_was_under_way),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
