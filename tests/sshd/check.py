@@ -334,6 +334,49 @@ def test_a_running_sshd_is_held_against_its_files():
         assert only(findings, "P1", "the files open TCP port 33001")["grade"] == "ok", findings
 
 
+ALONE = """ip link set lo up && mount -t tmpfs -o mode=755 run /run && mkdir /run/sshd &&
+/usr/sbin/sshd -f "$1" -E "$1.log" -p 33001 -oPasswordAuthentication=yes -oPermitTunnel=yes && shift && exec "$@"
+"""
+
+
+def test_options_of_the_running_sshd_win_and_files_that_it_has_not_read_are_named():
+    if sshd_fixture.setting("MODE") != "users":
+        raise h.Skip("needs namespaces")
+    with tempfile.TemporaryDirectory() as folder:
+        config, key = folder + "/config", folder + "/key"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True)
+        with open(config, "w") as file:
+            file.write("Port 22\nHostKey %s\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n" % key)
+        touch = "touch -d '+1 hour' %s; exec %s sshd check --json --days 0" % (config, LHCTL)
+        done = subprocess.run(["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", ALONE,
+                               "sh", config, "sh", "-c", touch], capture_output=True, text=True, timeout=60, check=False)
+        assert done.stderr == "", done.stderr
+        findings = json.loads(done.stdout)["findings"]
+        found = only(findings, "A2", "PasswordAuthentication is yes")
+        assert found["where"].startswith("command line"), found
+        assert "systemctl edit" in only(findings, "F2", "PermitTunnel is yes")["mend"]
+        assert only(findings, "C8", "options that win over the files")
+        assert only(findings, "P1", "the files open TCP port 33001")["grade"] == "ok", "-p counts"
+        assert only(findings, "P4", "33001")["grade"] == "ok"
+        assert only(findings, "R4", "was changed after sshd started")["grade"] == "low"
+        assert not [f for f in findings if f["rule"] == "X2"], findings
+
+
+def test_without_root_it_says_what_it_could_not_see():
+    if sshd_fixture.setting("MODE") != "users":
+        raise h.Skip("is root already, or nobody")
+    lhctl = os.path.join(sshd_fixture.setting("BIN"), "lhctl")
+    done = subprocess.run(["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", lhctl, "sshd", "check", "--json",
+                           "--config", "/etc/ssh/sshd_config"], cwd="/", capture_output=True, text=True, timeout=60, check=False)
+    assert done.stderr == "" and done.returncode in (1, 2, 3), (done.returncode, done.stderr)
+    findings = json.loads(done.stdout)["findings"]
+    unseen = " ".join(f["is"] for f in findings if f["grade"] == "unseen")
+    for text in ("/etc/shadow could not be read", "/etc/sudoers could not be read", "which process is sshd could not be found out"):
+        assert text in unseen, (text, unseen)
+    assert [f for f in findings if f["rule"] == "F1"], "values are judged all the same"
+    assert not [f for f in findings if f["rule"] == "X2"], findings
+
+
 def test_another_program_on_the_port_is_named():
     if sshd_fixture.setting("MODE") != "users":
         raise h.Skip("needs a network of its own")
