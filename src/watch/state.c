@@ -13,7 +13,7 @@
 #include "watch/watch_internal.h"
 
 #define MAGIC   UINT64_C(0x314b434154544148) // "LHATTCK1"
-#define VERSION 3
+#define VERSION 4
 #define SEED    UINT64_C(0x5354415445)
 #define HEAD    (8 + 4 * 6 + 8)
 

@@ -14,7 +14,7 @@
 struct lh_progress {
     uint64_t device, inode, offset; // of the log file
     uint64_t line;                  // lines read of it
-    uint64_t head;                  // hash of its first bytes, at most `offset`
+    uint64_t head, head_len;        // hash of its first bytes, and of how many; 0: not known
     char cursor[256];               // of the journal
 };
 

@@ -28,9 +28,10 @@
 #include "base/math.h"
 #include "watch/addr.h"
 
-#define HEAD     1024 // bytes by which a file is known again
-#define DISORDER 60   // seconds by which a log's lines may go back
-#define LOOKS    5    // for files that are being renamed
+#define HEAD       1024 // bytes by which a file is known again
+#define DISORDER   60   // seconds by which a log's lines may go back
+#define LOOKS      20   // for files that are being renamed
+#define LOOK_PAUSE 20   // milliseconds between two
 
 static void let_go(struct lh_follow *follow)
 {
@@ -49,7 +50,7 @@ static void note_head(struct lh_follow *follow)
 {
     uint8_t head[HEAD];
     size_t len = (size_t)LH_MIN(follow->lines.offset, (uint64_t)HEAD);
-    if (len == follow->head_len || pread(follow->fd, head, len, 0) != (ssize_t)len)
+    if (len <= follow->head_len || pread(follow->fd, head, len, 0) != (ssize_t)len)
         return;
     follow->head = hash_head(head, len);
     follow->head_len = len;
@@ -96,7 +97,7 @@ hold(struct lh_follow *follow, uint64_t offset, uint64_t line, struct lh_errinfo
 static bool begins_alike(const struct lh_log *log, const struct lh_progress *progress)
 {
     uint8_t head[HEAD];
-    size_t len = (size_t)LH_MIN(progress->offset, (uint64_t)HEAD);
+    size_t len = (size_t)LH_MIN(progress->head_len, (uint64_t)HEAD);
     if (len == 0)
         return log->device == progress->device && log->inode == progress->inode;
     return lh_log_head(log->path, head, len) == len && hash_head(head, len) == progress->head;
@@ -112,8 +113,10 @@ static bool is_empty_pack(const struct lh_log *log)
 
 // Leaves in `older` those behind the one where reading ended, and that one, oldest first. Returns
 // whether that one is there.
-static bool
-choose_older(struct lh_follow *follow, const struct lh_progress *progress, int64_t since)
+static bool choose_older(struct lh_follow *follow,
+                         const char *stem,
+                         const struct lh_progress *progress,
+                         int64_t since)
 {
     struct lh_logs *older = &follow->older;
     size_t kept = 0;
@@ -121,17 +124,21 @@ choose_older(struct lh_follow *follow, const struct lh_progress *progress, int64
     for (size_t i = 0; i < older->count && !found; i++)
         found = begins_alike(&older->items[i], progress);
     bool reached = false;
+    bool over = false; // what comes behind the file that is held is not older
     int64_t earliest = found ? since - DISORDER : since;
     for (size_t i = 0; i < older->count; i++) {
         struct lh_log log = older->items[i];
         bool same = found && begins_alike(&log, progress);
         bool behind = found ? reached && !same : since != 0;
+        // A file that took the name since then is the next one to be held.
+        over = over || log.held;
+        bool next = (over && log.first != 0) || strcmp(log.path, stem) == 0;
         bool later = behind && lh_log_begin(&log) >= earliest && !is_empty_pack(&log);
         bool goes_on = same && !reached;
         if (goes_on) {
             follow->older_place = (struct lh_log_place){progress->offset, progress->line};
         }
-        if (!log.held && (goes_on || later))
+        if (!next && (goes_on || later))
             older->items[kept++] = log;
         else
             free(log.path);
@@ -178,6 +185,26 @@ static bool open_older(struct lh_follow *follow)
     return true;
 }
 
+// Says which of `older` is the file that is held, under whatever name, and which a copy of it: it
+// may be packed, and removed, while it is held.
+static void mark_held(struct lh_follow *follow)
+{
+    struct lh_progress held = {.device = follow->device, .inode = follow->inode};
+    uint8_t head[HEAD];
+    ssize_t len = follow->fd >= 0 ? pread(follow->fd, head, sizeof head, 0) : -1;
+    if (follow->fd < 0)
+        return;
+    if (len > 0) {
+        held.head_len = (uint64_t)len;
+        held.head = hash_head(head, (size_t)len);
+    }
+    for (size_t i = 0; i < follow->older.count; i++) {
+        struct lh_log *log = &follow->older.items[i];
+        bool same = log->device == follow->device && log->inode == follow->inode;
+        log->held = same || (len > 0 && begins_alike(log, &held));
+    }
+}
+
 // One look at what is to be read before the file that is held. False where it is to be repeated.
 static bool
 look_for_older(struct lh_follow *follow, const struct lh_progress *progress, int64_t since)
@@ -186,24 +213,21 @@ look_for_older(struct lh_follow *follow, const struct lh_progress *progress, int
     (void)snprintf(stem, sizeof stem, "%s%s", strchr(follow->path, '/') == NULL ? "./" : "",
                    follow->path);
     forget_older(follow);
+    uint64_t mark = lh_logs_family_mark(stem);
     (void)lh_logs_add_family(&follow->older, stem, 0);
-    for (size_t i = 0; i < follow->older.count; i++) {
-        struct lh_log *log = &follow->older.items[i];
-        log->held = follow->fd >= 0 && log->device == follow->device && log->inode == follow->inode;
-    }
+    mark_held(follow);
     lh_logs_sort(&follow->older);
     lh_logs_drop_copies(&follow->older, NULL);
-    bool found = choose_older(follow, progress, since);
-    return open_older(follow) && found;
+    bool found = choose_older(follow, stem, progress, since);
+    return open_older(follow) && found && lh_logs_family_mark(stem) == mark;
 }
 
 // Files are renamed and packed while they are looked for; and the one that is looked for may be
 // gone for good.
 static void find_older(struct lh_follow *follow, const struct lh_progress *progress, int64_t since)
 {
-    for (unsigned i = 0; i < LOOKS && !look_for_older(follow, progress, since); i++) {
-        // once more
-    }
+    for (unsigned i = 0; i < LOOKS && !look_for_older(follow, progress, since); i++)
+        (void)poll(NULL, 0, LOOK_PAUSE);
 }
 
 // Whether the file that is held is the one of `progress`, which then goes on there.
@@ -281,6 +305,22 @@ static size_t pending(const struct lh_follow *follow)
     return follow->lines.used - follow->lines.begin;
 }
 
+// Whether it was emptied, and perhaps written anew, since it was read up to `more` bytes behind
+// what is in the buffer.
+static bool was_rewritten(const struct lh_follow *follow, size_t more)
+{
+    struct stat st;
+    uint8_t head[HEAD];
+    if (fstat(follow->fd, &st) != 0)
+        return false;
+    if ((uint64_t)st.st_size < follow->lines.offset + pending(follow) + more)
+        return true;
+    size_t len = follow->head_len;
+    return pread(follow->fd, head, len, 0) == (ssize_t)len && len > 0 &&
+           hash_head(head, len) != follow->head;
+}
+
+// LH_AGAIN where it was rewritten.
 static lh_err
 drain(struct lh_follow *follow, const struct lh_line_sink *sink, struct lh_errinfo *info)
 {
@@ -292,27 +332,22 @@ drain(struct lh_follow *follow, const struct lh_line_sink *sink, struct lh_errin
             continue;
         if (got < 0)
             return lh_fail_errno(info, errno, 0, "cannot read %s", follow->path);
+        // Asked after reading: what was read before it was rewritten is what stood there.
+        if (was_rewritten(follow, (size_t)got))
+            return LH_AGAIN;
         if (got == 0)
             return 0;
+        // The beginning of the file is at hand as it was read, whatever becomes of the file.
+        size_t len = LH_MIN(pending(follow) + (size_t)got, (size_t)HEAD);
+        if (follow->lines.offset == 0 && len > follow->head_len) {
+            follow->head = hash_head(at - pending(follow), len);
+            follow->head_len = len;
+        }
         lh_err err = lh_lines_take(&follow->lines, (size_t)got, sink);
         note_head(follow);
         if (err != 0)
             return err;
     }
-}
-
-// Whether it was emptied, and perhaps written anew, since it was read.
-static bool was_rewritten(const struct lh_follow *follow)
-{
-    struct stat st;
-    uint8_t head[HEAD];
-    if (fstat(follow->fd, &st) != 0)
-        return false;
-    if ((uint64_t)st.st_size < follow->lines.offset + pending(follow))
-        return true;
-    size_t len = follow->head_len;
-    return pread(follow->fd, head, len, 0) == (ssize_t)len && len > 0 &&
-           hash_head(head, len) != follow->head;
 }
 
 // Whether the name leads to another file, which is in use.
@@ -339,11 +374,13 @@ read_one(struct lh_follow *follow, const struct lh_line_sink *sink, struct lh_er
     (void)snprintf(name, sizeof name, "/proc/self/fd/%d", follow->older_fds[at]);
     size_t len = lh_log_head(name, head, sizeof head);
     lh_err err = lh_log_read_open(follow->older_fds[at], log->path, &place, sink, info);
+    len = LH_MIN(len, (size_t)LH_MIN(place.offset, (uint64_t)HEAD));
     follow->last = (struct lh_progress){.device = log->device,
                                         .inode = log->inode,
                                         .offset = place.offset,
                                         .line = place.line,
-                                        .head = hash_head(head, LH_MIN(len, place.offset))};
+                                        .head = hash_head(head, len),
+                                        .head_len = len};
     return err;
 }
 
@@ -384,7 +421,9 @@ static lh_err go_over(struct lh_follow *follow,
         find_older(follow, before, since);
     }
     err = read_older(follow, sink, info);
-    return err != 0 ? err : drain(follow, sink, info);
+    if (err == 0)
+        err = drain(follow, sink, info);
+    return err == LH_AGAIN ? 0 : err; // rewritten once more: the next call sees to it
 }
 
 lh_err lh_follow_read(struct lh_follow *follow,
@@ -398,19 +437,18 @@ lh_err lh_follow_read(struct lh_follow *follow,
         return err;
     if (follow->fd < 0)
         return go_over(follow, NULL, since, sink, info);
-    lh_follow_progress(follow, &before);
-    if (was_rewritten(follow))
-        return go_over(follow, &before, since, sink, info);
     err = drain(follow, sink, info);
-    if (err != 0 || !was_replaced(follow))
-        return err;
+    if (err == 0 && !was_replaced(follow))
+        return 0;
     // What was written between our read and the first line of the new file.
-    err = drain(follow, sink, info);
+    if (err == 0)
+        err = drain(follow, sink, info);
     if (err == 0)
         err = lh_lines_end(&follow->lines, sink);
-    note_head(follow);
+    if (err != 0 && err != LH_AGAIN)
+        return err;
     lh_follow_progress(follow, &before);
-    return err != 0 ? err : go_over(follow, &before, since, sink, info);
+    return go_over(follow, &before, since, sink, info);
 }
 
 // A file that gave no line yet is not known again by its content: then it is "behind the one
@@ -422,7 +460,8 @@ void lh_follow_progress(const struct lh_follow *follow, struct lh_progress *out)
     out->inode = last ? follow->last.inode : follow->inode;
     out->offset = last ? follow->last.offset : follow->lines.offset;
     out->line = last ? follow->last.line : follow->lines.number;
-    out->head = last ? follow->last.head : follow->head_len > 0 ? follow->head : 0;
+    out->head = last ? follow->last.head : follow->head;
+    out->head_len = last ? follow->last.head_len : follow->head_len;
 }
 
 void lh_follow_wait(struct lh_follow *follow, int milliseconds)

@@ -17,6 +17,7 @@
 #include "base/cleanup.h"
 #include "base/limits.h"
 #include "base/math.h"
+#include "watch/addr.h"
 #include "watch/journal.h"
 #include "watchio/unpack.h"
 
@@ -273,17 +274,19 @@ lh_err lh_logs_add(struct lh_logs *logs, const char *path, int64_t now, struct l
     return 0;
 }
 
-size_t lh_logs_add_family(struct lh_logs *logs, const char *stem, int64_t now)
+// Calls `each` with every regular file of the family.
+static void walk_family(const char *stem,
+                        void (*each)(void *context, const char *path, const struct stat *st),
+                        void *context)
 {
     const char *slash = strrchr(stem, '/');
     char path[LH_PATH_TEXT_MAX];
-    size_t before = logs->count;
     if (slash == NULL || slash[1] == '\0')
-        return 0;
+        return;
     (void)snprintf(path, sizeof path, "%.*s", (int)(slash - stem + 1), stem);
     DIR *directory = opendir(path);
     if (directory == NULL)
-        return 0;
+        return;
     for (const struct dirent *entry; (entry = readdir(directory)) != NULL;) {
         struct stat st;
         size_t len = strlen(slash + 1);
@@ -291,12 +294,52 @@ size_t lh_logs_add_family(struct lh_logs *logs, const char *stem, int64_t now)
             continue;
         (void)snprintf(path, sizeof path, "%.*s%s", (int)(slash - stem + 1), stem, entry->d_name);
         if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
-            (void)!lh_logs_add(logs, path, now, NULL);
+            each(context, path, &st);
     }
     (void)closedir(directory);
+}
+
+struct adding {
+    struct lh_logs *logs;
+    int64_t now;
+};
+
+static void add_one(void *context, const char *path, const struct stat *st)
+{
+    const struct adding *adding = context;
+    (void)st;
+    (void)!lh_logs_add(adding->logs, path, adding->now, NULL);
+}
+
+size_t lh_logs_add_family(struct lh_logs *logs, const char *stem, int64_t now)
+{
+    struct adding adding = {logs, now};
+    size_t before = logs->count;
+    walk_family(stem, add_one, &adding);
     for (size_t i = before; i < logs->count; i++)
         logs->items[i].found = true;
     return logs->count - before;
+}
+
+struct marking {
+    const char *stem;
+    uint64_t mark;
+};
+
+static void mark_one(void *context, const char *path, const struct stat *st)
+{
+    struct marking *marking = context;
+    uint64_t file[3] = {st->st_dev, st->st_ino,
+                        strcmp(path, marking->stem) == 0 ? 0 : (uint64_t)st->st_size};
+    // A sum: the order in which a folder names its files means nothing.
+    marking->mark += lh_watch_hash(path, strlen(path), lh_watch_hash(file, sizeof file, 0));
+}
+
+uint64_t lh_logs_family_mark(const char *stem)
+{
+    struct marking marking = {.stem = stem};
+    walk_family(stem, mark_one, &marking);
+    return marking.mark;
 }
 
 int64_t lh_log_begin(const struct lh_log *log)

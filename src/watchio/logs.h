@@ -39,6 +39,10 @@ lh_err lh_logs_add(struct lh_logs *logs, const char *path, int64_t now, struct l
 // and what was rotated away. Returns how many were added; what cannot be read is left out.
 size_t lh_logs_add_family(struct lh_logs *logs, const char *stem, int64_t now);
 
+// A number for what these files are now: names, inodes, and of all but `stem` itself sizes. Where
+// it is the same before and after, nothing was renamed, made or packed in between.
+uint64_t lh_logs_family_mark(const char *stem);
+
 // When it begins: its first stamp, or else when it was changed.
 int64_t lh_log_begin(const struct lh_log *log);
 

@@ -714,8 +714,9 @@ def test_a_full_disk_under_the_state_ends_no_watch(folder):
 
 
 def rotate(path, number):
-    """As logrotate does, in one of its ways: rename or copy, and pack the one before or not."""
-    for age in range(8, 0, -1):
+    """As logrotate does, in one of its ways: rename or copy, and pack the one before or not. It keeps very many: on a
+    machine that has no time for the follower, the oldest would go unread."""
+    for age in range(500, 0, -1):
         for packed in ("", ".gz"):
             if os.path.exists("%s.%d%s" % (path, age, packed)):
                 os.rename("%s.%d%s" % (path, age, packed), "%s.%d%s" % (path, age + 1, packed))
