@@ -43,7 +43,8 @@ lh_err lh_ritual_go_on(struct lh_ritual *ritual) LH_MUST_CHECK;
 // --- The state directory (store.c) ---
 
 // Opens the state directory and takes its lock, which ends with the process. LH_NONE where there is
-// none and `create` is false; LH_E_BUSY where another process works; LH_E_SYS; LH_E_PATH where
+// none and `create` is false; LH_E_BUSY where another process works (without `create`, that
+// is waited for, 20 s); LH_E_SYS; LH_E_PATH where
 // others could write to it.
 lh_err lh_store_open(struct lh_ritual *ritual, bool create) LH_MUST_CHECK;
 // Frees what lh_store_open and lh_store_load took.

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/assert.h"
@@ -22,6 +23,8 @@
 #include "sshdapply/tree.h"
 #include "sshdritual/ritual_internal.h"
 #include "sys/clock.h"
+
+#define LOCK_TRIES 200 // of 100 ms
 
 void lh_store_path(const struct lh_ritual *ritual, const char *name, char out[LH_RITUAL_PATH])
 {
@@ -83,6 +86,7 @@ pid_t lh_store_holder(const struct lh_ritual *ritual, const char *name)
 
 lh_err lh_store_open(struct lh_ritual *ritual, bool create)
 {
+    const struct timespec pause = {.tv_nsec = (long)(100 * LH_MS)};
     const char *state = ritual->options->state;
     struct stat facts;
 
@@ -99,9 +103,15 @@ lh_err lh_store_open(struct lh_ritual *ritual, bool create)
                                          (facts.st_mode & 022) != 0))
         return lh_fail(ritual->info, LH_E_PATH, 0,
                        "%s must be a directory of root that nobody else can write to", state);
-    ritual->lock_fd = lh_store_lock(ritual, "lock");
-    if (ritual->lock_fd >= 0)
-        return 0;
+    // The timer, or a command that is just ending: whoever wants to confirm or go back waits for
+    // it.
+    for (unsigned tries = create ? 1 : LOCK_TRIES; tries > 0; tries--) {
+        ritual->lock_fd = lh_store_lock(ritual, "lock");
+        if (ritual->lock_fd >= 0)
+            return 0;
+        if (tries > 1 && (errno == EAGAIN || errno == EACCES))
+            (void)nanosleep(&pause, NULL);
+    }
     if (errno == EAGAIN || errno == EACCES)
         return lh_fail(ritual->info, LH_E_BUSY, 0,
                        "another lhctl sshd (process %d) is at work with %s",
