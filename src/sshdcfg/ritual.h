@@ -77,7 +77,7 @@ enum lh_ritual_text {
 };
 
 #define LH_RECORD_FILES_MAX     64
-#define LH_RECORD_XATTRS_MAX    8
+#define LH_RECORD_XATTRS_MAX    4
 #define LH_RECORD_PATH_MAX      1024
 #define LH_RECORD_PORTS_MAX     16
 #define LH_RECORD_ARGUMENTS_MAX 64
@@ -87,7 +87,7 @@ enum lh_ritual_text {
 
 struct lh_record_xattr {
     char name[96];
-    char value[1025]; // hexadecimal
+    char value[513]; // hexadecimal
 };
 
 struct lh_record_file {
