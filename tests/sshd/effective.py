@@ -97,7 +97,7 @@ SHAPES = {
                             {"a.conf": "Include /etc/ssh/sshd_config.d/b.conf\nMatch all\nX11Forwarding yes\n",
                              "b.conf": "PermitRootLogin yes\nUsePAM yes\n"}),
     "relative include": ("Include sshd_config.d/a.conf\n", {"a.conf": "GatewayPorts yes\nPermitTunnel yes\n"}),
-    "quotes and equals": 'Port=22\n"PermitRootLogin" = "yes"\nX11Forwarding\t=\tyes\nBanner "/etc/issue net"\n',
+    "quotes and equals": 'Port=22\nPermitRootLogin="yes"\nX11Forwarding\t=\tyes\nBanner "/etc/issue net"\n',
     "no newline at the end": "UsePAM yes\nMatch User bob\nX11Forwarding yes",
     "carriage returns": "UsePAM yes\r\nPermitRootLogin yes\r\nMatch User bob\r\nX11Forwarding yes\r\n",
     "empty": "",

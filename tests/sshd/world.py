@@ -324,7 +324,7 @@ class World:
     def confirm(self, port=PORT, killat=(), **how):
         """From a new session of the administrator."""
         command = ["sudo", "-n", *(["/run/killat", *killat, "--"] if killat else []), LHCTL, "sshd", "confirm"]
-        return self.login("ann", port, shlex.join(command), **how)
+        return self.login("ann", port, shlex.join(command), **{"seconds": 60, **how})
 
     def rollback(self, *words, **more):
         return self.lhctl("rollback", *words, **more)
