@@ -370,10 +370,12 @@ static void up_interval(struct lh_lt *lt, lh_ns now)
     }
 }
 
-// What an interval shows that ends before its time, because we pushed enough.
+// What an interval shows that ends before its time, because we pushed enough. Only on a thin line,
+// where no interval would ever come to its end: its noise raises the model.
 static void note_pushed(struct lh_lt *lt)
 {
-    if (lt->interval.rates >= PUSHED_RATES)
+    bool is_thin = lh_lt_inflight_target(lt) < (uint64_t)PROBING_PACKETS * lt->packet_size;
+    if (is_thin && lt->interval.rates >= PUSHED_RATES)
         lt->bw[1] = LH_MAX(lt->bw[1], lt->interval.rate_sum / lt->interval.rates);
 }
 

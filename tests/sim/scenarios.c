@@ -423,7 +423,7 @@ const struct sim_scenario sim_scenarios[] = {
                    .is_light = true,
                    .starved = {3 * LH_MS, 10 * LH_MS, 10 * LH_SECOND}},
         .time_limit = 40 * LH_SECOND,
-        .goodput_permille = 500,
+        .goodput_permille = 620,
         .allowance = 1500 * LH_MS,
     },
     {
