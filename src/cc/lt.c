@@ -441,7 +441,7 @@ static void step(struct lh_lt *lt, const struct lh_cc_feedback *feedback)
         break;
     case LH_LT_DRAIN:
     case LH_LT_DOWN:
-        if (feedback->inflight <= lh_lt_inflight_target(lt) || lt->phase_rounds >= DRAIN_ROUNDS_MAX)
+        if (feedback->inflight <= lt_drained(lt) || lt->phase_rounds >= DRAIN_ROUNDS_MAX)
             enter_cruise(lt, now);
         break;
     case LH_LT_CRUISE:

@@ -17,6 +17,11 @@ bool lt_has_reached_target(const struct lh_lt *lt);
 // More was lost than twice what may be taken for the path's own: that is none of it.
 bool lt_is_flood(const struct lh_lt *lt, const struct lh_lt_interval *seen);
 
+// In flight when what we pushed into the queue has left it. A report has waited for half an
+// interval on average; to count all of it would leave as much in the queue, which may look like
+// company.
+uint64_t lt_drained(const struct lh_lt *lt);
+
 // --- lt_startup.c ---
 void lt_startup_begin(struct lh_lt *lt);
 uint32_t lt_startup_gain(const struct lh_lt *lt); // of pacing, per thousand

@@ -84,12 +84,21 @@ lh_ns lh_lt_queue_standing(const struct lh_lt *lt)
     return lowest;
 }
 
+static uint64_t inflight_for(const struct lh_lt *lt, lh_ns feedback)
+{
+    uint64_t rate = lh_lt_with_loss(lt, lh_lt_bw(lt));
+    return lh_muldiv(rate, lh_lt_rtt(lt) + feedback, LH_SECOND) + 2 * (uint64_t)lt->packet_size;
+}
+
 // The path itself, and what waits for the next feedback.
 uint64_t lh_lt_inflight_target(const struct lh_lt *lt)
 {
-    lh_ns feedback = LH_CLAMP(lh_lt_rtt(lt) / 8, 2 * LH_MS, 25 * LH_MS);
-    uint64_t rate = lh_lt_with_loss(lt, lh_lt_bw(lt));
-    return lh_muldiv(rate, lh_lt_rtt(lt) + feedback, LH_SECOND) + 2 * (uint64_t)lt->packet_size;
+    return inflight_for(lt, LH_CLAMP(lh_lt_rtt(lt) / 8, 2 * LH_MS, 25 * LH_MS));
+}
+
+uint64_t lt_drained(const struct lh_lt *lt)
+{
+    return inflight_for(lt, LH_CLAMP(lh_lt_rtt(lt) / 16, 2 * LH_MS, 25 * LH_MS / 2));
 }
 
 static uint64_t target_of(const struct lh_lt *lt)
