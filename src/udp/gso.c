@@ -2,9 +2,7 @@
 //
 // How it works. Fates are counted in three classes. A class is judged against the first position,
 // which is a packet like any other on its way through the network: random loss hits all classes
-// alike. The first's loss rate counts as at least LH_GSO_LOSS_FLOOR_PERCENT, so that a few losses
-// after none prove nothing. Rates are compared as cross products; the counts are small enough for
-// 64 bits.
+// alike. Rates are compared as cross products; the counts are small enough for 64 bits.
 #include "udp/gso.h"
 
 #include <netinet/in.h>
@@ -49,19 +47,25 @@ static uint64_t known(const struct lh_gso_count *count)
     return (uint64_t)count->arrived + count->lost;
 }
 
-// Does `class` lose more than LH_GSO_FACTOR times what the first position loses?
+// Is hardly anything of `class` left, while the first position arrives?
 static bool is_bad(const struct lh_gso_health *health, enum lh_gso_class class)
 {
     const struct lh_gso_count *first = &health->counts[LH_GSO_FIRST];
     const struct lh_gso_count *other = &health->counts[class];
-    uint64_t base_lost = (uint64_t)first->lost * 100; // in hundredths of a packet
-    uint64_t base_floor = known(first) * LH_GSO_LOSS_FLOOR_PERCENT;
 
-    if (known(first) < LH_GSO_SAMPLES_MIN || known(other) < LH_GSO_SAMPLES_MIN ||
-        other->lost < LH_GSO_LOST_MIN)
-        return false;
-    return (uint64_t)other->lost * 100 * known(first) >
-           LH_GSO_FACTOR * LH_MAX(base_lost, base_floor) * known(other);
+    return known(first) >= LH_GSO_SAMPLES_MIN && known(other) >= LH_GSO_SAMPLES_MIN &&
+           (uint64_t)other->lost * 100 >= LH_GSO_BAD_PERCENT * known(other) &&
+           other->lost * known(first) >= LH_GSO_FACTOR * first->lost * known(other);
+}
+
+// Does the middle lose hardly more than the first?
+static bool is_middle_equal(const struct lh_gso_health *health)
+{
+    const struct lh_gso_count *first = &health->counts[LH_GSO_FIRST];
+    const struct lh_gso_count *middle = &health->counts[LH_GSO_MIDDLE];
+
+    return 100 * middle->lost * known(first) <=
+           (100 * first->lost + LH_GSO_EQUAL_PERCENT * known(first)) * known(middle);
 }
 
 bool lh_gso_health_report(struct lh_gso_health *health,
@@ -82,7 +86,7 @@ bool lh_gso_health_report(struct lh_gso_health *health,
         count->arrived /= 2;
         count->lost /= 2;
     }
-    if (!is_bad(health, LH_GSO_MIDDLE) && !is_bad(health, LH_GSO_LAST))
+    if (!is_bad(health, LH_GSO_MIDDLE) && !(is_bad(health, LH_GSO_LAST) && is_middle_equal(health)))
         return false;
     memset(health->counts, 0, sizeof health->counts);
     health->off_until = lh_add_sat(now, LH_GSO_RETRY);

@@ -4,8 +4,12 @@
 //
 // Some devices and hypervisors accept a batch (UDP_SEGMENT) and lose every packet of it but the
 // first, or the last. That looks like a lossy network. So the fate of packets is counted by their
-// position in their batch; where positions behind the first fare much worse, GSO goes off for ten
-// minutes. Pure logic but for lh_gso_kernel_has(); integers only.
+// position in their batch; where a position hardly ever arrives although the first does, GSO goes
+// off for ten minutes. Pure logic but for lh_gso_kernel_has(); integers only.
+//
+// A full queue in the network looks a little like it: it takes the first packets of a batch, for
+// which there is room by now, and drops the others. But it takes more than one of twenty, and it
+// does not take all but the last.
 #ifndef LH_UDP_GSO_H
 #define LH_UDP_GSO_H
 
@@ -18,12 +22,14 @@
 // Does this kernel know UDP_SEGMENT? Tries it on a socket of its own.
 bool lh_gso_kernel_has(void);
 
-#define LH_GSO_RETRY              (600 * LH_SECOND) // off for so long, then tried again
-#define LH_GSO_FACTOR             5 // a class is bad when it loses more than so many times the first's rate
-#define LH_GSO_SAMPLES_MIN        128  // known fates of a class before it is judged
-#define LH_GSO_SAMPLES_MAX        4096 // then all counts are halved: old news fades
-#define LH_GSO_LOST_MIN           16   // losses of a class before it is judged
-#define LH_GSO_LOSS_FLOOR_PERCENT 1    // the first's rate counts as at least this
+#define LH_GSO_RETRY       (600 * LH_SECOND) // off for so long, then tried again
+#define LH_GSO_BAD_PERCENT 95                // a class is bad when it loses so many
+#define LH_GSO_FACTOR      5                 // and at least so many times the first's rate
+#define LH_GSO_SAMPLES_MIN 128               // known fates of a class before it is judged
+#define LH_GSO_SAMPLES_MAX 1024              // then its counts are halved: old news fades
+#define LH_GSO_EQUAL_PERCENT                                                                       \
+    1 // the last is judged only where the middle loses no more than so
+      // many more than the first
 
 enum lh_gso_class {
     LH_GSO_FIRST,  // position 0, and packets that were sent alone

@@ -48,13 +48,29 @@ static void even_loss_leaves_gso_on(void **state)
     }
 }
 
+static void full_queues_leave_gso_on(void **state)
+{
+    (void)state;
+    static const unsigned full[][LH_GSO_CLASSES_] = {
+        {0, 760, 1000}, // four times as much as the bottleneck takes
+        {0, 500, 1000}, {0, 90, 1000},   {0, 30, 1000}, {0, 0, 440},
+        {0, 100, 100},  {50, 150, 1000}, {0, 100, 0},   {100, 700, 0},
+    };
+    for (size_t i = 0; i < sizeof full / sizeof *full; i++) {
+        struct lh_gso_health health;
+        lh_gso_health_init(&health);
+        if (feed(&health, full[i], 20000, 44, 1))
+            fail_msg("row %zu turned GSO off", i);
+    }
+}
+
 static void uneven_loss_turns_gso_off(void **state)
 {
     (void)state;
     static const unsigned uneven[][LH_GSO_CLASSES_] = {
-        {0, 1000, 1000}, // a device that keeps the first only
-        {0, 0, 1000},    // that loses the last
-        {0, 0, 200},     {10, 100, 100}, {0, 100, 0}, {100, 700, 0},
+        {0, 1000, 1000},                               // a device that keeps the first only
+        {0, 0, 1000},                                  // that loses the last
+        {50, 1000, 1000}, {50, 50, 1000}, {0, 990, 0}, // that keeps the last as well
     };
     for (size_t i = 0; i < sizeof uneven / sizeof *uneven; i++) {
         struct lh_gso_health health;
@@ -100,7 +116,7 @@ static void old_news_fades(void **state)
     lh_gso_health_init(&health);
     assert_false(feed(&health, good, 1000000, 3, 1));
     // After a million good batches a device that turns bad is found within a few thousand.
-    assert_true(feed(&health, bad, LH_GSO_SAMPLES_MAX, 3, 1));
+    assert_true(feed(&health, bad, (size_t)4 * LH_GSO_SAMPLES_MAX, 3, 1));
 }
 
 static void kernel_is_asked(void **state)
@@ -114,6 +130,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(classes_follow_position),
         cmocka_unit_test(even_loss_leaves_gso_on),
+        cmocka_unit_test(full_queues_leave_gso_on),
         cmocka_unit_test(uneven_loss_turns_gso_off),
         cmocka_unit_test(few_samples_prove_nothing),
         cmocka_unit_test(tries_again_after_ten_minutes_and_counts_afresh),
