@@ -10,16 +10,19 @@
 #include "base/assert.h"
 #include "base/math.h"
 
-#define QUANTUM_TIME (LH_US * 500)
-#define BURST_TIME   (2 * LH_MS)
-#define QUANTUM_MAX  262144u
-#define RUN_MAX      65536u
+#define QUANTUM_TIME_MIN (LH_US * 500)
+#define QUANTUM_TIME_MAX LH_MS
+#define QUANTUM_RTT      16 // a quantum is at most so small a part of the round trip
+#define BURST_TIME       (2 * LH_MS)
+#define QUANTUM_MAX      262144u
+#define RUN_MAX          65536u
 
 void lh_pacer_init(struct lh_pacer *pacer, uint64_t packet_size, lh_ns now)
 {
     LH_ASSERT(packet_size > 0);
     *pacer = (struct lh_pacer){
         .packet_size = packet_size,
+        .quantum_time = QUANTUM_TIME_MIN,
         .credit = (int64_t)packet_size,
         .updated = now,
     };
@@ -27,7 +30,7 @@ void lh_pacer_init(struct lh_pacer *pacer, uint64_t packet_size, lh_ns now)
 
 uint64_t lh_pacer_quantum(const struct lh_pacer *pacer)
 {
-    uint64_t bytes = LH_MIN(lh_muldiv(pacer->rate, QUANTUM_TIME, LH_SECOND), QUANTUM_MAX);
+    uint64_t bytes = LH_MIN(lh_muldiv(pacer->rate, pacer->quantum_time, LH_SECOND), QUANTUM_MAX);
     return LH_MAX(bytes / pacer->packet_size, 1) * pacer->packet_size;
 }
 
@@ -75,6 +78,11 @@ void lh_pacer_set_rate(struct lh_pacer *pacer, uint64_t bytes_per_second, lh_ns 
         pacer->updated = now; // nothing gathered while there was no rate
     pacer->rate = bytes_per_second;
     pacer->credit = LH_MIN(pacer->credit, burst_of(pacer));
+}
+
+void lh_pacer_set_rtt(struct lh_pacer *pacer, lh_ns rtt)
+{
+    pacer->quantum_time = LH_CLAMP(rtt / QUANTUM_RTT, QUANTUM_TIME_MIN, QUANTUM_TIME_MAX);
 }
 
 uint64_t lh_pacer_available(struct lh_pacer *pacer, lh_ns now)

@@ -368,6 +368,7 @@ static void tell_controller(struct lh_lane *lane,
     count_round(lane, result, event);
     share_losses(lane, event);
     lane->config.cc->on_feedback(lane->cc_state, event);
+    lh_pacer_set_rtt(&lane->pacer, event->rtt_min);
     lh_pacer_set_rate(&lane->pacer, lh_lane_rate(lane), now);
 }
 

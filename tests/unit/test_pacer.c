@@ -187,10 +187,28 @@ static void what_a_late_caller_missed_is_counted_and_what_a_window_held_back_is_
     }
 }
 
+static void long_paths_get_larger_quanta(void **state)
+{
+    (void)state;
+    static const struct {
+        lh_ns rtt, time;
+    } cases[] = {{0, 500 * LH_US},          {LH_MS, 500 * LH_US}, {8 * LH_MS, 500 * LH_US},
+                 {12 * LH_MS, 750 * LH_US}, {16 * LH_MS, LH_MS},  {300 * LH_MS, LH_MS}};
+    struct lh_pacer pacer;
+    lh_pacer_init(&pacer, PACKET, 0);
+    lh_pacer_set_rate(&pacer, 125000000, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lh_pacer_set_rtt(&pacer, cases[i].rtt);
+        uint64_t bytes = lh_muldiv(125000000, cases[i].time, LH_SECOND);
+        check_uint(lh_pacer_quantum(&pacer), bytes / PACKET * PACKET);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reaches_its_rate_and_never_exceeds_it),
+        cmocka_unit_test(long_paths_get_larger_quanta),
         cmocka_unit_test(makes_up_for_wakeups_that_come_up_to_a_millisecond_late),
         cmocka_unit_test(a_long_pause_gives_no_more_than_one_burst),
         cmocka_unit_test(the_quantum_is_half_a_millisecond_in_whole_packets_within_bounds),
