@@ -31,6 +31,7 @@ struct lh_loop {
     int epoll_fd;
     bool stopped;
     lh_ns now; // of this turn
+    lh_ns rest_until;
     bool has_pwait2;
     struct watch watches[LH_LOOP_FDS_MAX];
 };
@@ -128,6 +129,12 @@ void lh_loop_remove(struct lh_loop *loop, int fd)
 static int
 wait_for_events(struct lh_loop *loop, struct epoll_event *events, lh_ns deadline, lh_ns now)
 {
+    lh_ns until = lh_ns_min(loop->rest_until, deadline);
+    if (until > now) {
+        lh_clock_sleep_until(until);
+        now = until; // or a little later, or a signal came: both are looked at again
+    }
+    loop->rest_until = 0;
     lh_ns left = deadline == LH_NEVER ? LH_NEVER : lh_ns_since(deadline, now);
 
     if (loop->has_pwait2) {
@@ -176,6 +183,11 @@ lh_err lh_loop_run(struct lh_loop *loop, lh_loop_turn turn, void *user, struct l
 void lh_loop_stop(struct lh_loop *loop)
 {
     loop->stopped = true;
+}
+
+void lh_loop_rest(struct lh_loop *loop, lh_ns until)
+{
+    loop->rest_until = lh_ns_max(loop->rest_until, until);
 }
 
 lh_ns lh_loop_now(const struct lh_loop *loop)

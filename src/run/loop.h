@@ -50,6 +50,11 @@ lh_err lh_loop_run(struct lh_loop *loop, lh_loop_turn turn, void *user, struct l
     LH_MUST_CHECK;
 void lh_loop_stop(struct lh_loop *loop); // the current turn is the last
 
+// Leaves descriptors alone until `until`, or until the deadline that the turn names if that is
+// sooner: events gather, and one turn deals with many. For the wait behind this turn only; the
+// longest rest asked for holds.
+void lh_loop_rest(struct lh_loop *loop, lh_ns until);
+
 // The time of the turn under way, for callbacks that are not given one.
 lh_ns lh_loop_now(const struct lh_loop *loop);
 

@@ -544,6 +544,19 @@ static bool has_lingered(const struct lh_session *session, lh_ns now)
     return waiting == 0 && lh_transport_next_deadline(session->transport) == LH_NEVER;
 }
 
+// While the pacer sends every moment, what comes in between can wait for it.
+static void rest(struct lh_session *session, lh_ns deadline, lh_ns now)
+{
+    struct lh_lane_stats udp;
+
+    if (session->is_closing || deadline > now + LH_REST_MAX ||
+        lh_session_data_lane(session) != LH_LANE_UDP || session->udp.count > 1)
+        return; // lanes' threads want answers
+    lh_transport_lane_stats(session->transport, LH_LANE_UDP, &udp);
+    if (deadline <= now + lh_rest_most(udp.rtt_smoothed))
+        lh_loop_rest(session->loop, deadline);
+}
+
 lh_ns lh_session_turn(struct lh_session *session, lh_ns now)
 {
     lh_ns deadline;
@@ -580,6 +593,7 @@ lh_ns lh_session_turn(struct lh_session *session, lh_ns now)
         deadline = lh_ns_min(deadline, now + LH_SECOND); // looks at the SSH channel
     if (session->is_closing || session->orphaned_since != 0)
         deadline = lh_ns_min(deadline, now + 100 * LH_MS);
+    rest(session, deadline, now);
     return deadline;
 }
 

@@ -281,6 +281,19 @@ void lh_udp_lanes_after_receiving(struct lh_udp_lanes *lanes, lh_ns now)
     follow_descriptors(lanes, now);
 }
 
+// Packets that come one by one would wake us one by one.
+static void rest_from_packets(struct lh_udp_lanes *lanes, lh_ns now)
+{
+    struct lh_udp_socket *socket = lanes->io->socket(&lanes->lanes[0]);
+    struct lh_udp_stats stats = {0};
+    struct lh_lane_stats lane;
+
+    if (socket != NULL)
+        lh_udp_get_stats(socket, &stats);
+    lh_transport_lane_stats(lanes->transport, lanes->lanes[0].id, &lane);
+    lh_loop_rest(lanes->loop, lh_rest_until(&lanes->rest, lane.rtt_smoothed, stats.rcvbuf, now));
+}
+
 static void on_readable(void *user, uint32_t events, lh_ns now)
 {
     const struct lh_udp_watch watch = *(const struct lh_udp_watch *)user;
@@ -294,9 +307,11 @@ static void on_readable(void *user, uint32_t events, lh_ns now)
             break;
         now = lh_loop_refresh(lanes->loop);
         sort_out(lanes, &batch, now);
+        lh_rest_on_batch(&lanes->rest, &batch);
         more = batch.more;
     }
     lh_udp_lanes_after_receiving(lanes, now);
+    rest_from_packets(lanes, now);
 }
 
 // Lane `id`, with sockets where it is a client's: those of lane 1 are there already.

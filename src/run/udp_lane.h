@@ -17,6 +17,7 @@
 #include "base/time.h"
 #include "run/lane_thread.h"
 #include "run/loop.h"
+#include "run/rest.h"
 #include "transport/transport.h"
 #include "udp/client.h"
 #include "udp/gso.h"
@@ -82,6 +83,7 @@ struct lh_udp_lanes {
     struct lh_wake wake;                        // what threads say is there
     size_t count;
     size_t first; // whose turn it is to send first
+    struct lh_rest rest;
 };
 
 // Takes over `client` or `port` (one of them is NULL), also on failure.

@@ -24,6 +24,13 @@ lh_ns lh_clock_boot(void)
     return read_clock(CLOCK_BOOTTIME);
 }
 
+void lh_clock_sleep_until(lh_ns until)
+{
+    struct timespec at = {.tv_sec = (time_t)(until / LH_SECOND),
+                          .tv_nsec = (long)(until % LH_SECOND)};
+    (void)clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+}
+
 int64_t lh_clock_wall_seconds(void)
 {
     return (int64_t)(read_clock(CLOCK_REALTIME) / LH_SECOND);
