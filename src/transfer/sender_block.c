@@ -12,7 +12,7 @@
 #include "base/math.h"
 #include "transfer/sender_internal.h"
 
-#define SPARE_MAX    4  // full-size buffers kept
+#define SPARE_MAX    8  // full-size buffers kept
 #define UNLOAD_TRIES 16 // blocks looked at to make room for one
 #define KEPT_BLOCKS  8u // of the memory are for blocks that are read again
 
@@ -82,7 +82,7 @@ void lh_out_block_free(struct lh_sender *sender, struct lh_out_block *block)
     }
     if (block->room == full_room(sender) && sender->spare_count < SPARE_MAX) {
         sender->charged -= block->room;
-        lh_list_append(&sender->spare, &block->link);
+        lh_list_prepend(&sender->spare, &block->link); // the last used is still in the cache
         sender->spare_count++;
         return;
     }

@@ -18,9 +18,9 @@
 #define LH_WALK_QUEUE       2048             // entries that wait to be announced, at most
 #define LH_ANNOUNCE_WAITING ((size_t)131072) // bytes of messages that may wait for the stream
 #define LH_READS_MAX        8                // reading tasks at once
-#define LH_READY_MAX        32 // blocks that wait for the transport, being read included
-#define LH_LARGE_LOOKAHEAD  4  // large files open at once
-#define LH_READ_TRIES       2  // readings of a file that changes, before it has failed
+#define LH_READY_MAX        12 // blocks that wait for the transport, being read included: in the cache
+#define LH_LARGE_LOOKAHEAD  4 // large files open at once
+#define LH_READ_TRIES       2 // readings of a file that changes, before it has failed
 
 // What a file was when it was announced; anything else when it is read means that it changed.
 struct lh_stat_id {
