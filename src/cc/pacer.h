@@ -20,8 +20,8 @@ struct lh_pacer {
     uint64_t rate;        // bytes/s
     uint64_t packet_size; // bytes
     lh_ns quantum_time;
-    int64_t credit;       // bytes that may go now; negative after a batch that overshot
-    uint64_t missed;      // bytes, ever: credit that nobody took in time and that was dropped
+    int64_t credit;  // bytes that may go now; negative after a batch that overshot
+    uint64_t missed; // bytes, ever: credit that nobody took in time and that was dropped
     lh_ns updated;
     bool is_open; // a quantum had gathered, and there is enough left for a run
     bool is_held; // nothing may go for another reason: credit does not gather
