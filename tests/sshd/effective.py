@@ -178,7 +178,7 @@ def attempt(text, parts):
         assert result.status == 0, result
         assert not refuses, "sshd refuses these files, lhctl does not"
         assert_wanted(sorted(ports | {W.PORT}))
-        done = w.confirm()
+        done = w.confirm(server=W.SERVER6 if b"inet6" in text else W.SERVER)
         assert done.status == 0, done
         assert_wanted([W.PORT])
         assert w.listens() == {W.PORT}
