@@ -11,12 +11,11 @@
 // Once a round trip, with the lowest q of that round (which tells a queue from jitter):
 //
 //   q <= tau      window x (1 + g (1 - q / tau));  g = 0.4 tau / rtt, so that one step corrects
-//   less
-//                 than half of the error; it doubles up to 1/4 where no queue was seen for long
+//                 less than half of the error; it doubles up to 1/4 where no queue was seen for
+//                 long
 //   q <= 2 tau    window x (1 - g (q / tau - 1))
 //   q > 2 tau     window x rtt_min / (rtt_min + q), by half at most: what would drain the queue if
-//   it
-//                 were ours alone
+//                 it were ours alone
 //   event         window / 2: CE marks, or more losses than the path's own, twice or at a queue
 //
 // and never below four packets. The start doubles each round trip until q is near the target.

@@ -1,4 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// How it works. At rest, feedback only smooths queue and flight. When a probe is due and the queue
+// stands at three times what would be none, `begin` notes both and cuts the window, by no more than
+// three fifths of what the queue holds; two and a half round trips later `conclude` compares. It
+// says nothing where the flight fell by less than half of what was wanted (we were not limited by
+// the window) or where something happened that moves queues by itself (`spoil`). The pause to the
+// next probe is spread by a counter that both sides of a link do not share, since two that probe at
+// once see each other's cut as their own.
 #include "cc/share_probe.h"
 
 #include "base/math.h"

@@ -32,8 +32,7 @@
 #define UDP_GRO 104
 #endif
 
-// --- Looking
-// ----------------------------------------------------------------------------------------------
+// --- Looking -------------------------------------------------------------------------------------
 
 static void found(struct lh_finding *finding, enum lh_grade grade, const char *text)
 {

@@ -51,8 +51,7 @@ static lh_err usage_error(struct lh_errinfo *info, const char *text)
     return lh_fail(info, LH_E_INVALID, EXIT_CODE_USAGE, "%s", text);
 }
 
-// --- Parsers of single options
-// ----------------------------------------------------------------------
+// --- Parsers of single options -------------------------------------------------------------------
 
 // The generic parsers store by offset into `struct args`; these into `struct lhcp_options`.
 #define INTO_OPTIONS(name, generic)                                                                \
@@ -245,8 +244,7 @@ static lh_err set_block_size(void *target,
     return usage_error(info, "is not a block size: 64k, 128k, 256k, 512k, 1m, 2m or 4m");
 }
 
-// --- The table
-// ------------------------------------------------------------------------------------
+// --- The table -----------------------------------------------------------------------------------
 
 static const struct lh_choice policies[] = {{"fair", LHCP_POLICY_FAIR},
                                             {"high", LHCP_POLICY_HIGH},
@@ -436,8 +434,7 @@ void lhcp_args_help(bool all, FILE *out)
     lh_options_help(&lhcp_table, all, out);
 }
 
-// --- Operands
-// ---------------------------------------------------------------------------------------
+// --- Operands ------------------------------------------------------------------------------------
 
 static lh_err check_path(const char *path, bool is_source, struct lh_errinfo *info)
 {
@@ -631,8 +628,7 @@ static lh_err place_transfer_operands(struct args *args,
     return err != 0 ? err : check_path(options->destination, false, info);
 }
 
-// --- What one option means beside another
-// --------------------------------------------------------------
+// --- What one option means beside another --------------------------------------------------------
 
 static lh_err settle_options(struct args *args, struct lh_errinfo *info)
 {

@@ -29,8 +29,7 @@ void lhcp_options_fini(struct lhcp_options *options);
 // `all`: compatible and refused options too (-hh).
 void lhcp_args_help(bool all, FILE *out);
 
-// --- One operand (here for its tests)
-// -------------------------------------------------------------
+// --- One operand (here for its tests) ------------------------------------------------------------
 struct lhcp_operand {
     bool remote;
     char host[LHCP_HOST_MAX + 1];

@@ -75,8 +75,7 @@ lh_err lh_options_parse(const struct lh_option_table *table,
 // Prints usage and the shown options, with `all` the compatible and the refused ones too.
 void lh_options_help(const struct lh_option_table *table, bool all, FILE *out);
 
-// --- Parsers for the usual kinds of argument
-// ------------------------------------------------------
+// --- Parsers for the usual kinds of argument -----------------------------------------------------
 lh_err lh_option_flag(void *target,
                       const struct lh_option *option,
                       const char *value,

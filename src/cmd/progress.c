@@ -34,8 +34,7 @@
 #define FIELDS_MAX    6
 #define ESCAPED_NAME  (4 * LH_PATH_TEXT_MAX + 1)
 
-// --- Text in columns
-// --------------------------------------------------------------------------------
+// --- Text in columns -----------------------------------------------------------------------------
 
 static bool starts_character(char c)
 {
@@ -79,8 +78,7 @@ static void fit_name(const char *name, size_t columns, char *out, size_t room)
     memcpy(out + front, at, len + 1);
 }
 
-// --- Fields
-// -----------------------------------------------------------------------------------------
+// --- Fields --------------------------------------------------------------------------------------
 
 // 100 only when nothing is left to do; "known so far" while the listing goes on.
 static unsigned percent_of(const struct lhcp_status *status)
@@ -225,8 +223,7 @@ char *lh_progress_line(const struct lhcp_status *status, unsigned columns, char 
     return out;
 }
 
-// --- The terminal
-// -------------------------------------------------------------------------------------
+// --- The terminal --------------------------------------------------------------------------------
 
 char *lh_progress_erase(size_t drawn, unsigned columns, char *out)
 {

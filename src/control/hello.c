@@ -73,8 +73,7 @@ static lh_err fail(struct lh_hello *hello, enum lh_hello_why why, uint16_t tag)
     return codes[why];
 }
 
-// --- Reading fields: true where the value is acceptable
-// ---------------------------------------------
+// --- Reading fields: true where the value is acceptable ------------------------------------------
 
 static bool in_range(uint64_t value, uint64_t low, uint64_t high)
 {
@@ -238,8 +237,7 @@ static const struct field {
     [TAG_ATTACHED] = {LH_HELLO_ATTACH_PROOF, LH_HELLO_ATTACH_PROOF, NEED_NONE, read_attached},
 };
 
-// --- Writing
-// ----------------------------------------------------------------------------------------
+// --- Writing -------------------------------------------------------------------------------------
 
 static void write_tag(struct lh_writer *writer, uint16_t tag, size_t len)
 {
@@ -348,8 +346,7 @@ static void write_hello(struct lh_hello *hello, enum lh_hello_why why, const cha
     lh_write_u16(&length, (uint16_t)(hello->own_len - LH_MAGIC_LEN - 2));
 }
 
-// --- Understanding the peer's HELLO
-// -----------------------------------------------------------------
+// --- Understanding the peer's HELLO --------------------------------------------------------------
 
 static lh_err read_versions(struct lh_hello *hello, struct lh_reader *body)
 {
@@ -487,8 +484,7 @@ static lh_err understand(struct lh_hello *hello)
     return err;
 }
 
-// --- Bytes in
-// -----------------------------------------------------------------------------------------
+// --- Bytes in ------------------------------------------------------------------------------------
 
 static lh_err seek_magic(struct lh_hello *hello, uint8_t byte)
 {
@@ -553,8 +549,7 @@ lh_err lh_hello_feed(struct lh_hello *hello, const void *data, size_t len, size_
     return err;
 }
 
-// --- The rest
-// -----------------------------------------------------------------------------------------
+// --- The rest ------------------------------------------------------------------------------------
 
 static void assert_offer(const struct lh_hello_info *offer)
 {

@@ -1,4 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// How it works. There is no event loop yet: one poll waits for the channel (its writing end only
+// while something of our HELLO is left), for signals, and for the sides, which are ssh's own
+// doings. Three clocks end the wait: `deadline`, which begins with the first byte where it was not
+// given; silence on every descriptor; and, once, the moment to tell a person that it takes long.
+// What the peer sends before its HELLO is noise (a banner, a login script's words): hello.h keeps
+// some of it, and it is shown when the dialogue fails, because it is usually the reason. Bytes
+// behind the HELLO belong to the session and are handed over as `leftover`. The keys come from both
+// secrets and from every byte of both HELLOs, so that nobody between the ends can have changed one.
 #include "run/handshake.h"
 
 #include <assert.h>

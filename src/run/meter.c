@@ -1,4 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// How it works. Counters of the session only grow; readings of them are taken a fifth of a second
+// apart and kept for a little more than a second, and a rate is the difference between the newest
+// and the oldest that is a second old. A session that broke leaves its totals in `before`: those of
+// the next begin at zero and are added, so that a run's figures never fall back. Which side's
+// counters count depends on who sends: loss is seen by the sender alone, repetitions by both,
+// differently.
 #include "run/meter.h"
 
 #include "base/math.h"

@@ -1,4 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// How it works. Lines gather in a buffer and are written when it is full and at the end: a trace
+// must not cost the session a system call an event. The size has a limit, so samples thin out:
+// whenever half of what is left is used, the interval between them doubles, and a run of any length
+// leaves a trace that covers all of it. The last LH_TRACE_RESERVE bytes are for what is not a
+// sample. The first write that fails ends the writing; it is told when the file is closed, and the
+// transfer goes on.
 #include "run/trace_file.h"
 
 #include <errno.h>

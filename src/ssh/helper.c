@@ -34,8 +34,7 @@ static bool split(const char *program, char dir[LH_SSH_DIR_MAX], const char **ou
     return true;
 }
 
-// --- lh-known-hosts INVOCATION TYPE KEY PIN...
-// ----------------------------------------------------------
+// --- lh-known-hosts INVOCATION TYPE KEY PIN... ---------------------------------------------------
 
 // The blob begins with its own type, which must be the one ssh names.
 static bool is_of_type(const uint8_t *blob, size_t len, const char *type)
@@ -82,8 +81,7 @@ static int known_hosts_main(const char *dir, int argc, char **argv)
     return check_key(dir, argv[2], argv[3], argv + 4);
 }
 
-// --- lh-askpass PROMPT
-// ------------------------------------------------------------------------------------
+// --- lh-askpass PROMPT ---------------------------------------------------------------------------
 
 static int askpass_main(const char *dir, const char *prompt)
 {

@@ -367,8 +367,7 @@ lh_err lh_ssh_why(struct lh_ssh *ssh, struct lh_errinfo *info)
     return explain(ssh, true, info);
 }
 
-// --- Questions to ssh without a connection
-// -----------------------------------------------------------
+// --- Questions to ssh without a connection -------------------------------------------------------
 
 lh_err lh_ssh_hostname(const struct lh_ssh_options *options, char *out, size_t room)
 {

@@ -16,8 +16,7 @@
 #include "base/time.h"
 #include "ssh/spawn.h"
 
-// --- args.c: the command line of ssh
-// ---------------------------------------------------------------
+// --- args.c: the command line of ssh -------------------------------------------------------------
 #define LH_SSH_ARGS_MAX  192
 #define LH_SSH_ARGS_TEXT 65536
 
@@ -53,8 +52,7 @@ static inline void lh_ssh_args_free(struct lh_ssh_args *args)
 }
 LH_DEFINE_FREEP(struct lh_ssh_args, lh_ssh_args_free)
 
-// --- process.c: child processes
-// ---------------------------------------------------------------------
+// --- process.c: child processes ------------------------------------------------------------------
 struct lh_child {
     pid_t pid;                   // 0 = none
     int input, output, messages; // our ends; -1 = closed
@@ -76,8 +74,7 @@ void lh_child_end(struct lh_child *child, unsigned patience_ms); // closes, wait
 // Runs argv to its end, at most 2 s, and keeps the first room - 1 bytes of its output and messages.
 lh_err lh_child_capture(char *const *argv, char *out, size_t room) LH_MUST_CHECK;
 
-// --- private_dir.c: a folder of our own, 0700, with links to this program
-// -----------------------------
+// --- private_dir.c: a folder of our own, 0700, with links to this program ------------------------
 #define LH_SSH_DIR_MAX 80 // so that a socket's path below it fits sockaddr_un
 
 struct lh_ssh_dir {
@@ -92,8 +89,7 @@ char *lh_ssh_dir_file(const char *dir, const char *name, char *out, size_t room)
 #define LH_SSH_DIR_SEEN   "seen" // what lh-known-hosts saw: lines of "TYPE SHA256 SHA1 match|other"
 #define LH_SSH_DIR_SOCKET "askpass" // where lh-askpass asks
 
-// --- askpass.c: the answering side
-// ---------------------------------------------------------------------
+// --- askpass.c: the answering side ---------------------------------------------------------------
 enum lh_prompt {
     LH_PROMPT_OTHER, // never answered: host keys, confirmations, PINs, anything unknown
     LH_PROMPT_PASSWORD,
@@ -131,8 +127,7 @@ bool lh_askpass_decide(struct lh_askpass *askpass,
                        const struct lh_askpass_question *question,
                        pid_t ssh);
 
-// --- seen.c: what the server showed
-// ---------------------------------------------------------------------
+// --- seen.c: what the server showed --------------------------------------------------------------
 #define LH_SEEN_MAX 3
 
 struct lh_seen_key {
@@ -152,8 +147,7 @@ lh_err lh_seen_mismatch(const struct lh_pin *pins,
                         size_t key_count,
                         struct lh_errinfo *info) LH_MUST_CHECK;
 
-// --- failure.c: what a dead ssh means
-// --------------------------------------------------------------------
+// --- failure.c: what a dead ssh means ------------------------------------------------------------
 struct lh_ssh_end {
     const char *host;
     uint16_t port; // 0 = unknown

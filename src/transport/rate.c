@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// How it works. Every feedback that says something new adds a point to a ring. A sample goes back
+// from it until it spans a round trip and so many bytes that the grain of a receiver's clock does
+// not matter; where the history is shorter it does with four feedbacks, and with nothing below
+// that. The rate at which the same packets were sent bounds it: a path that held packets back and
+// let them go at once would otherwise look faster than anything that was sent through it.
 #include "transport/rate.h"
 #include "base/assert.h"
 #include "base/math.h"

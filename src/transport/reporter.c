@@ -1,4 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// How it works. A report begins when the one before is written to its end (`cursor` == `end`): it
+// takes in what arrived up to now, from the top of the third last report on, or from the sender's
+// floor where it is a snapshot. It is written in as many feedback frames as it needs, one a packet,
+// each with the counters of its own moment; while it is unfinished lh_reporter_write goes on where
+// it stopped, and what arrives meanwhile waits for the next one. What is due, and when, depends on
+// unreported packets alone; duplicates and packets without content want no report.
 #include "transport/reporter.h"
 #include "base/assert.h"
 #include "base/math.h"

@@ -214,9 +214,9 @@ lh_ns lh_transport_lane_pto(const struct lh_transport *transport, uint8_t lane);
 lh_ns lh_transport_next_deadline(const struct lh_transport *transport);
 void lh_transport_on_deadline(struct lh_transport *transport, lh_ns now);
 
-// --- Blocks
-// ------------------------------------------------------------------------------------------ Hands
-// `data` (`len` bytes, 1 .. block_max) over for sending; it must stay unchanged until
+// --- Blocks --------------------------------------------------------------------------------------
+
+// Hands `data` (`len` bytes, 1 .. block_max) over for sending; it must stay unchanged until
 // on_block_acked or lh_transport_free (after which the caller frees it). Blocks are sent in the
 // order given, first transmission before any later block's. LH_AGAIN: the peer's window has no
 // room, or LH_BLOCKS_QUEUED_MAX wait unsent; on_writable follows.
@@ -237,10 +237,10 @@ void lh_transport_block_release(struct lh_transport *transport, uint32_t block);
 // So many bytes of runs are held no more; of whichever blocks.
 void lh_transport_runs_release(struct lh_transport *transport, size_t bytes);
 
-// --- Control stream
-// ------------------------------------------------------------------------------------- Copies
-// `len` bytes (at most LH_MESSAGE_MAX) behind what was written before, all or nothing. LH_AGAIN: no
-// room; on_writable follows.
+// --- Control stream ------------------------------------------------------------------------------
+
+// Copies `len` bytes (at most LH_MESSAGE_MAX) behind what was written before, all or nothing.
+// LH_AGAIN: no room; on_writable follows.
 lh_err lh_transport_stream_write(struct lh_transport *transport,
                                  const void *data,
                                  size_t len) LH_MUST_CHECK;

@@ -1,4 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// How it works. An address is the system's own structure in a union, all zero where there is none.
+// One rule keeps comparing simple: IPv4 is always AF_INET. Whatever comes from outside as
+// IPv4-mapped IPv6 is turned into it where it enters, so that one peer has one form. Texts are
+// numeric only: a name would be looked up, and this is called where nothing may wait. A zone behind
+// '%' is an interface's name or number and counts for link-local addresses; it is part of the
+// address when two are compared.
 #include "udp/addr.h"
 
 #include <arpa/inet.h>

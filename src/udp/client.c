@@ -1,4 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// How it works. `wanted` is what was asked for, `candidates` those of a family that has a socket.
+// The sockets stay unconnected until the caller knows which address answers: an answer from any of
+// them must be heard. Settling connects one socket in place, so that its port, and with it a NAT's
+// mapping, stays, and closes the other family's. Restarting makes fresh sockets, which have fresh
+// ports and the address that the machine has now, before it closes the old ones: where none can be
+// made, all is as it was. Counters of closed sockets are added up in `closed`, so that sums only
+// grow.
 #include "udp/client.h"
 
 #include <stdlib.h>

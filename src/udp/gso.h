@@ -27,9 +27,8 @@ bool lh_gso_kernel_has(void);
 #define LH_GSO_FACTOR      5                 // and at least so many times the first's rate
 #define LH_GSO_SAMPLES_MIN 128               // known fates of a class before it is judged
 #define LH_GSO_SAMPLES_MAX 1024              // then its counts are halved: old news fades
-#define LH_GSO_EQUAL_PERCENT                                                                       \
-    1 // the last is judged only where the middle loses no more than so
-      // many more than the first
+// The last is judged only where the middle loses no more than so many more than the first.
+#define LH_GSO_EQUAL_PERCENT 1
 
 enum lh_gso_class {
     LH_GSO_FIRST,  // position 0, and packets that were sent alone

@@ -5,7 +5,8 @@
 // that the real reason shows:
 //     EIO               the device has no checksum offload: GSO is off for this socket from now on
 //     EINVAL            the kernel does not like the batch: off as well when the single packets
-//     pass EMSGSIZE          the single packets tell which one is too large
+//                       pass
+//     EMSGSIZE          the single packets tell which one is too large
 // On a connected socket the first call after an ICMP error reports that error and sends nothing; it
 // is called again. An error that stays is the network's way of losing packets (no route, a
 // firewall's EPERM): counted, and the rest of the run is given up, since its packets would fare the

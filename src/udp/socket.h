@@ -61,8 +61,7 @@ lh_err lh_udp_connect(struct lh_udp_socket *socket, const struct lh_udp_addr *pe
 // The peer, or none (family AF_UNSPEC) where unconnected.
 const struct lh_udp_addr *lh_udp_peer(const struct lh_udp_socket *socket);
 
-// --- Receiving
-// ---------------------------------------------------------------------------------------
+// --- Receiving -----------------------------------------------------------------------------------
 
 #define LH_UDP_RX_BUFFERS    32 // messages of one recvmmsg
 #define LH_UDP_RX_LONG       8  // while GRO makes long ones: what stays in a processor's own cache
@@ -97,8 +96,7 @@ lh_err lh_udp_recv(struct lh_udp_socket *socket,
                    struct lh_udp_rx *rx,
                    struct lh_udp_batch *out_batch) LH_MUST_CHECK;
 
-// --- Sending
-// -----------------------------------------------------------------------------------------
+// --- Sending -------------------------------------------------------------------------------------
 
 #define LH_UDP_RUN_SEGMENTS 64    // packets of one run at most
 #define LH_UDP_RUN_BYTES    65000 // and bytes (an IP datagram's limit less headers)
@@ -138,8 +136,7 @@ void lh_udp_set_ecn(struct lh_udp_socket *socket, uint8_t ecn);
 void lh_udp_set_gso(struct lh_udp_socket *socket, bool on); // on has no effect where EIO came
 bool lh_udp_gso_is_on(const struct lh_udp_socket *socket);
 
-// --- Figures
-// -----------------------------------------------------------------------------------------
+// --- Figures -------------------------------------------------------------------------------------
 
 struct lh_udp_stats {
     uint64_t packets_in, bytes_in;   // UDP payload
@@ -155,8 +152,7 @@ struct lh_udp_stats {
 };
 void lh_udp_get_stats(const struct lh_udp_socket *socket, struct lh_udp_stats *out_stats);
 
-// --- MTU
-// ---------------------------------------------------------------------------------------------
+// --- MTU -----------------------------------------------------------------------------------------
 
 // Payload sizes to start with towards `peer`, from the MTU of the route's interface. No packet is
 // sent.

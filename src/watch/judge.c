@@ -72,8 +72,7 @@ static uint32_t at_once(const struct lh_source *s)
     return (uint32_t)lh_sub_sat(s->counts[LH_COUNT_CONNECTIONS], (uint64_t)gap_count(s) + 1);
 }
 
-// --- Rules: each adds its kind, or not, and returns the confidence it has in it
-// -----------------------
+// --- Rules: each adds its kind, or not, and returns the confidence it has in it ------------------
 
 static unsigned rule_breach(const struct lh_source *s, const struct lh_verdict *v)
 {
@@ -190,8 +189,7 @@ add_kind(struct lh_verdict *v, enum lh_attack kind, enum lh_severity severity, u
     v->confidence = LH_MAX(v->confidence, confidence);
 }
 
-// --- Who works here
-// ------------------------------------------------------------------------------------
+// --- Who works here ------------------------------------------------------------------------------
 
 // Logs in, and what fails beside it is what people and programs do. A login as one user is no
 // excuse for guesses at another: somebody with an account here would hide them so.
@@ -237,8 +235,7 @@ static bool is_agent(const struct lh_source *s, const struct lh_verdict *v)
            v->tries < 10 && c[LH_COUNT_CRASHES] == 0;
 }
 
-// --- Networks and users
-// -----------------------------------------------------------------------------------
+// --- Networks and users --------------------------------------------------------------------------
 
 struct judging {
     const struct lh_watch *watch;
@@ -431,8 +428,7 @@ static bool judge_user(const struct judging *j, const struct lh_user *user, stru
     return true;
 }
 
-// --- All of it
-// ------------------------------------------------------------------------------------------
+// --- All of it -----------------------------------------------------------------------------------
 
 static int compare_verdicts(const void *a, const void *b)
 {

@@ -7,17 +7,16 @@
 //   sim random --seed N                  a scenario that the seed makes up
 //   sim swarm --seed N                   a short one, of those that --swarm runs
 //   sim --swarm N [--seed FIRST] [--jobs K]   N of them in K processes, as a test (TAP)
-//   sim --fat | --fat-long               paths that carry more than a side may hold, as a test
-//   (TAP) sim --list                           the scenarios sim --quick | --all as a test (TAP),
-//   with --seeds K, --seed FIRST, --random K sim --matrix                         efficiency over
-//   round trips and losses; not a test;
+//   sim --fat | --fat-long               paths that carry more than a side may hold; a test (TAP)
+//   sim --list                           the scenarios
+//   sim --quick | --all                  as a test (TAP), with --seeds K, --seed FIRST, --random K
+//   sim --matrix                         efficiency over round trips and losses; not a test;
 //                                        with --rate MBIT, --seconds S, --from S, --cc NAME,
 //                                        --queue PERMILLE, --burst PACKETS (mean run of losses);
 //                                        --rtt MS and --loss PPM: only these (--trace: of the last)
 //   sim --figures                        what one flow alone must reach (figures.h), with --row
 //                                        PART-OF-NAME, --rate MBIT (the goals are for 1000),
-//                                        --seconds S,
-//                                        --memory MIB; --quick: smaller, as a test (TAP)
+//                                        --seconds S, --memory MIB; --quick: smaller, a test (TAP)
 //   sim --company                        who gets how much of a shared link: every figure with its
 //                                        goal; with --row PART-OF-NAME, --seeds K, --cc NAME
 #include <stdio.h>
