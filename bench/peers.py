@@ -41,16 +41,45 @@ class Watched(Run):
         if elapsed >= self.next:
             self.next = elapsed + 0.1
             self.samples.append((elapsed, tree_bytes(self.folder)))
+            self.on_sample(elapsed, self.samples[-1][1])
+
+    def on_sample(self, elapsed, size):
+        """Called with what has arrived."""
 
     def on_limit(self):
         self.samples.append((self.at_limit, tree_bytes(self.folder)))
 
 
-def copied(bench, link, command, seconds, folder, way="ab", environment=None):
-    run = Watched(link, command, seconds, folder, environment)
+class Copier(Watched):
+    """Has `seconds` from its first byte on, as lhcp has by the size of the file, and as long for logging in. One with
+    CUBIC that has next to nothing by then is stopped after a look: it will not get faster."""
+
+    LOOK, HOPELESS = 4.0, 0.03  # seconds from the first byte; share of the link
+
+    def __init__(self, bench, link, command, seconds, folder, environment=None):
+        self.for_data, self.first, self.stopped = seconds, None, False
+        self.hopeless = self.LOOK * self.HOPELESS * bench.rate * 1e6 / 8 if bench.congestion == "cubic" else 0
+        super().__init__(link, command, seconds, folder, environment)
+
+    def on_sample(self, elapsed, size):
+        if size > 0 and self.first is None:
+            self.first, self.limit = elapsed, elapsed + self.for_data
+        if elapsed >= self.LOOK + (self.first or 0.0) and size < self.hopeless:
+            self.stopped, self.limit = self.limit > elapsed, min(self.limit, elapsed)
+
+
+def arrived(bench, run, way="ab"):
     outcome = Outcome(run, run.samples[-1][1], run.samples, way)
     if run.status == 0 and not run.timed_out and outcome.content < os.path.getsize(bench.source):
         outcome.failed = f"only {outcome.content} bytes arrived"
+    return outcome
+
+
+def copied(bench, link, command, seconds, folder, way="ab", environment=None):
+    run = Copier(bench, link, command, seconds, folder, environment)
+    outcome = arrived(bench, run, way)
+    if run.stopped:
+        outcome.extra["stopped_at"] = round(run.at_limit, 1)
     return outcome
 
 
@@ -152,9 +181,10 @@ def uftp(bench, link, seconds, arguments):
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         time.sleep(0.5)
-        outcome = copied(bench, link, ["uftp", "-q", "-I", "wan0", "-M", link.address, "-P", link.address, "-Y", "none",
-                                       "-r", f"{1.2 * bench.rtt + 0.02:.3f}", "-b", "1440", "-B", str(8 << 20), *arguments, bench.source],
-                         seconds + UFTP_REGISTERS + 30 * bench.rtt, folder)
+        run = Watched(link, ["uftp", "-q", "-I", "wan0", "-M", link.address, "-P", link.address, "-Y", "none", "-r",
+                             f"{1.2 * bench.rtt + 0.02:.3f}", "-b", "1440", "-B", str(8 << 20), *arguments, bench.source],
+                      seconds + UFTP_REGISTERS + 30 * bench.rtt, folder)
+        outcome = arrived(bench, run)
     finally:
         end(server)
     # It registers its receivers for some seconds first, which is not held against it.

@@ -203,6 +203,7 @@ class Run:
             process = subprocess.Popen(link.end_a + command, stdin=subprocess.DEVNULL, stdout=out, stderr=err,
                                        start_new_session=True, env=environment)
             self.timed_out = False
+            self.limit = limit
             while True:
                 pid, status, usage = os.wait4(process.pid, os.WNOHANG)
                 if pid != 0:
@@ -210,7 +211,7 @@ class Run:
                 self.client_peak = max(self.client_peak, peak_of(process.pid))
                 if not self.timed_out:
                     self.on_tick(time.monotonic() - begun)
-                if time.monotonic() - begun > limit and not self.timed_out:
+                if time.monotonic() - begun > self.limit and not self.timed_out:
                     self.timed_out = True
                     self.at_limit = time.monotonic() - begun
                     self.on_limit()
@@ -228,7 +229,7 @@ class Run:
         self.server_cpu, self.server_peak = watch.finish()
 
     def on_tick(self, elapsed):
-        """Called often while the command runs."""
+        """Called often while the command runs; may change self.limit."""
 
     def on_limit(self):
         """Called when time is up, before the command is killed."""
