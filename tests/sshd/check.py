@@ -358,7 +358,7 @@ def test_options_of_the_running_sshd_win_and_files_that_it_has_not_read_are_name
         assert only(findings, "C8", "options that win over the files")
         assert only(findings, "P1", "the files open TCP port 33001")["grade"] == "ok", "-p counts"
         assert only(findings, "P4", "33001")["grade"] == "ok"
-        assert only(findings, "R4", "was changed after sshd started")["grade"] == "low"
+        assert only(findings, "R4", "was changed after sshd read it")["grade"] == "low"
         assert not [f for f in findings if f["rule"] == "X2"], findings
 
 

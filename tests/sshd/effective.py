@@ -228,15 +228,14 @@ def main():
     only = os.environ.get("LH_TEST_ONLY", "")
     jobs = [("configuration: " + name, attempt(text, parts)) for name, text, parts in configurations()]
     chosen = [("choice: " + name, function) for name, function in CHOICES.items()]
+    seed = int(os.environ.get("LH_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
     if not LONG and not only:
-        seed = int(os.environ.get("LH_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
-        print("# LH_TEST_SEED=%d" % seed)
         rng = random.Random(seed)
         jobs, chosen = rng.sample(jobs, SAMPLE), rng.sample(chosen, 3)
     jobs += chosen
     jobs = [job for job in jobs if only in job[0]]
     template = W.Template()
-    print("TAP version 13\n1..%d" % (len(jobs) + 1))
+    print("TAP version 13\n1..%d\n# LH_TEST_SEED=%d" % (len(jobs) + 1, seed))
     applied = refused = failed = 0
     for number, (label, kind, value, seconds) in enumerate(
             W.run(template, jobs, int(os.environ.get("LH_WORLDS", "4"))), 1):

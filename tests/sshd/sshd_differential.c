@@ -96,7 +96,7 @@ static bool left_to_sshd(const char *message)
 {
     static const char *const kinds[] = {
         "Command set without Authorized",
-        "\"any\" must appear alone in AuthenticationMethods",
+        "\"any\" must appear alone in ", // the keyword as the file has it
         "AuthenticationMethods cannot be satisfied by enabled authentication methods",
         "Bad SSH2 ",
         "Bad key types ",

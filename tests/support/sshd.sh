@@ -13,7 +13,7 @@
 # keys, on the real loopback; so does root where namespaces are forbidden (a container) and with LH_SSHD_MODE=self.
 #
 # Settings (environment), with their defaults:
-#   LH_SSHD_BIN        <top>/build/src/cmd   folder of lhserver and lhctl: first in PATH of sessions
+#   LH_SSHD_BIN        $LH_BUILD/src/cmd     folder of lhserver and lhctl: first in PATH of sessions
 #   LH_SSHD_LHCTL      lhctl beside lhserver, or of a build folder
 #   LH_SSHD_PORT       33001
 #   LH_SSHD_ADDRESS    127.0.0.1             ListenAddress
@@ -52,7 +52,7 @@ lh_sshd_die()
 
 lh_sshd_settings()
 {
-    : "${LH_SSHD_BIN:=$LH_SSHD_TOP/build/src/cmd}" "${LH_SSHD_PORT:=33001}" "${LH_SSHD_ADDRESS:=127.0.0.1}"
+    : "${LH_SSHD_BIN:=${LH_BUILD:-$LH_SSHD_TOP/build}/src/cmd}" "${LH_SSHD_PORT:=33001}" "${LH_SSHD_ADDRESS:=127.0.0.1}"
     : "${LH_SSHD_KEYS:=ed25519 ecdsa rsa}" "${LH_SSHD_USERS:=2}" "${LH_SSHD_PASSWORD:=}" "${LH_SSHD_HOMES:=}"
     : "${LH_SSHD_EXTRA:=}" "${LH_SSHD_CIPHERS:=}"
     # LH_SSHD_BIN may be the folder of another server, and become one later.
