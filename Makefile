@@ -7,7 +7,7 @@ BUILD = build-release
 
 help:
 	@echo 'make demo         install what is missing, build, send and fetch 1 GiB in 10,000 files; about a minute'
-	@echo 'make test         every test, in every build; about twenty minutes'
+	@echo 'make test         every test, in every build; about twenty-five minutes'
 	@echo 'make test-long    the long forms: hundreds of kills, many seeds, ten minutes of fuzzing a target'
 	@echo 'make test-guards  take out each security check in turn; its test must fail'
 	@echo 'make bench        the main figures, beside scp, rsync, rclone, curl, iperf3, UDT, uftp; 20 minutes at most'
