@@ -31,6 +31,21 @@ void lh_check_add(struct lh_check *check, const struct lh_sshd_remark *remark)
         check->err = err;
 }
 
+void lh_check_refuse(struct lh_check *check,
+                     const char *rule,
+                     const char *is,
+                     const char *want,
+                     const char *why,
+                     const char *mend)
+{
+    lh_check_add(check, &(struct lh_sshd_remark){.grade = LH_SSHD_GRADE_HIGH,
+                                                 .rule = rule,
+                                                 .is = is,
+                                                 .want = want,
+                                                 .why = why,
+                                                 .mend = mend});
+}
+
 const struct lh_sshd_values *lh_check_server(const struct lh_check *check)
 {
     LH_ASSERT(check->subject_count > 0);

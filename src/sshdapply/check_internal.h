@@ -41,6 +41,13 @@ struct lh_check {
 
 // Adds a finding; the texts are copied.
 void lh_check_add(struct lh_check *check, const struct lh_sshd_remark *remark);
+// A finding that stands in the way of a plan: grade HIGH. `mend` may be NULL.
+void lh_check_refuse(struct lh_check *check,
+                     const char *rule,
+                     const char *is,
+                     const char *want,
+                     const char *why,
+                     const char *mend);
 
 // Reads the files, finds the running sshd, asks the installed one for its defaults, and finds the
 // subjects. Ended by lh_check_end, which accepts what is half done. As lh_sshd_check fails.

@@ -21,21 +21,6 @@
 #define LOG_MAX     ((size_t)64 << 20)
 #define PATIENCE_MS 10000
 
-static void refuse(struct lh_check *check,
-                   const char *rule,
-                   const char *is,
-                   const char *want,
-                   const char *why,
-                   const char *mend)
-{
-    lh_check_add(check, &(struct lh_sshd_remark){.grade = LH_SSHD_GRADE_HIGH,
-                                                 .rule = rule,
-                                                 .is = is,
-                                                 .want = want,
-                                                 .why = why,
-                                                 .mend = mend});
-}
-
 // --- The last login ---
 
 struct login {
@@ -281,14 +266,14 @@ static void check_last_login(struct lh_check *check,
     (void)snprintf(is, sizeof is, "%.60s: the key of the last login would be refused",
                    account->name);
     if (keys.asked_refused && !keys.asked_good)
-        refuse(check, "L2", is, "the key that this administrator uses to go on working",
-               keys.why_not, "ssh-keygen -t ed25519");
+        lh_check_refuse(check, "L2", is, "the key that this administrator uses to go on working",
+                        keys.why_not, "ssh-keygen -t ed25519");
     (void)snprintf(is, sizeof is, "%.60s: %.60s of the last login would be refused", account->name,
                    *login.kex == '\0' ? login.cipher : login.kex);
     if ((*login.kex != '\0' && !share(login.kex, lh_sshd_values_text(values, "kexalgorithms"))) ||
         (*login.cipher != '\0' && !share(login.cipher, lh_sshd_values_text(values, "ciphers"))))
-        refuse(check, "L2", is, "algorithms that this administrator's client has",
-               "this administrator could not log in any more", "");
+        lh_check_refuse(check, "L2", is, "algorithms that this administrator's client has",
+                        "this administrator could not log in any more", "");
     bool six = strchr(login.address, ':') != NULL, heard = false;
     const struct lh_sshd_value *value;
     for (size_t i = 0; (value = lh_sshd_values_find(values, "listenaddress", i)) != NULL; i++)
@@ -296,8 +281,9 @@ static void check_last_login(struct lh_check *check,
     (void)snprintf(is, sizeof is, "%.60s last came over IPv%d, on which sshd would not listen",
                    account->name, six ? 6 : 4);
     if (!heard)
-        refuse(check, "L2", is, "AddressFamily and ListenAddress that this administrator reaches",
-               "this administrator could not log in any more", "");
+        lh_check_refuse(check, "L2", is,
+                        "AddressFamily and ListenAddress that this administrator reaches",
+                        "this administrator could not log in any more", "");
 }
 
 // Whether the client on this machine, which our own client starts, has algorithms in common with
@@ -311,8 +297,9 @@ static void check_own_client(struct lh_check *check, const struct lh_check_inten
     const char *const argv[] = {program, "-G", "-F", "/dev/null", "localhost", NULL};
 
     if (!lh_run_find(intent->options->tools, "ssh", program, sizeof program)) {
-        refuse(check, "L2", "there is no ssh on this machine", "the client of OpenSSH",
-               "the new port is proved by logins with it", "apt-get install openssh-client");
+        lh_check_refuse(check, "L2", "there is no ssh on this machine", "the client of OpenSSH",
+                        "the new port is proved by logins with it",
+                        "apt-get install openssh-client");
         return;
     }
     if (lh_run(&(struct lh_run_options){.argv = argv, .timeout_ms = PATIENCE_MS}, &result, NULL) !=
@@ -324,7 +311,7 @@ static void check_own_client(struct lh_check *check, const struct lh_check_inten
         const char *theirs = lh_sshd_values_text(lh_check_server(check), lists[i]);
         (void)snprintf(is, sizeof is, "our client and the server would share no %s", lists[i]);
         if (*ours != '\0' && *theirs != '\0' && !share(ours, theirs))
-            refuse(check, "L2", is, "one that both have", "no transfer could begin", "");
+            lh_check_refuse(check, "L2", is, "one that both have", "no transfer could begin", "");
     }
 }
 
@@ -357,14 +344,14 @@ static void check_admins(struct lh_check *check, const struct lh_check_intent *i
         (void)is_needed_admin(check, intent, subject, account, why, mend);
         (void)snprintf(is, sizeof is, "%.100s is not enough of an administrator: %s", account->name,
                        why);
-        refuse(check, "L1", is, "a user with a shell, sudo and a key",
-               "once root may not log in, nobody could look after this server", mend);
+        lh_check_refuse(check, "L1", is, "a user with a shell, sudo and a key",
+                        "once root may not log in, nobody could look after this server", mend);
     }
     if (!found && lh_sshd_report_count(check->report, LH_SSHD_GRADE_HIGH) == 0)
-        refuse(check, "L1", "no administrator but root is to be found",
-               "a user with a shell, sudo and a key",
-               "once root may not log in, nobody could look after this server",
-               "adduser NAME && adduser NAME sudo");
+        lh_check_refuse(check, "L1", "no administrator but root is to be found",
+                        "a user with a shell, sudo and a key",
+                        "once root may not log in, nobody could look after this server",
+                        "adduser NAME && adduser NAME sudo");
 }
 
 // A transfer user whose login can be proved, too.

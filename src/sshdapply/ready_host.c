@@ -23,21 +23,6 @@
 #include "sshdapply/tree.h"
 #include "sshdcfg/plan.h"
 
-static void refuse(struct lh_check *check,
-                   const char *rule,
-                   const char *is,
-                   const char *want,
-                   const char *why,
-                   const char *mend)
-{
-    lh_check_add(check, &(struct lh_sshd_remark){.grade = LH_SSHD_GRADE_HIGH,
-                                                 .rule = rule,
-                                                 .is = is,
-                                                 .want = want,
-                                                 .why = why,
-                                                 .mend = mend});
-}
-
 // --- Values ---
 
 static void check_subject(struct lh_check *check,
@@ -66,7 +51,8 @@ static void check_subject(struct lh_check *check,
                        persona->name);
     else
         (void)snprintf(is, sizeof is, "sshd does not take the new files: %.300s", info.text);
-    refuse(check, "L6", is, "the planned values in force", "the plan would not take effect", "");
+    lh_check_refuse(check, "L6", is, "the planned values in force",
+                    "the plan would not take effect", "");
 }
 
 static void check_values(struct lh_check *check, const struct lh_check_intent *intent)
@@ -74,8 +60,8 @@ static void check_values(struct lh_check *check, const struct lh_check_intent *i
     struct lh_sshd_copies copies;
 
     if (!check->judged || lh_sshd_copies_make(&copies, check->doc, NULL) != 0) {
-        refuse(check, "L6", "the installed sshd could not be asked about the new files",
-               "an installed sshd and a writable /tmp", "nothing is applied unseen", "");
+        lh_check_refuse(check, "L6", "the installed sshd could not be asked about the new files",
+                        "an installed sshd and a writable /tmp", "nothing is applied unseen", "");
         return;
     }
     LH_CLEANUP(lh_sshd_values_fini) struct lh_sshd_values now = {0};
@@ -84,8 +70,8 @@ static void check_values(struct lh_check *check, const struct lh_check_intent *i
     if (lh_sshd_judge_ask(&check->judge, check->config, check->process.arguments,
                           &check->subjects[0].persona, &now, &info) != 0) {
         (void)snprintf(is, sizeof is, "sshd refuses the files as they are: %.400s", info.text);
-        refuse(check, "L6", is, "files that sshd takes",
-               "it would not start with them; mend this first", "sshd -t");
+        lh_check_refuse(check, "L6", is, "files that sshd takes",
+                        "it would not start with them; mend this first", "sshd -t");
     }
     for (size_t i = 0; i < check->subject_count && check->err == 0; i++)
         check_subject(check, intent, copies.main, i);
@@ -150,9 +136,10 @@ static void check_read(struct lh_check *check, const struct lh_sshd_plan *plan)
     (void)snprintf(is, sizeof is, "sshd (process %d) does not listen where its files say",
                    (int)plan->pid);
     if (!good)
-        refuse(check, "L5", is, "a sshd that has read these files",
-               "they were changed and not read since: what works now could not be brought back",
-               "sshd -t && systemctl reload ssh, or: kill -HUP PID");
+        lh_check_refuse(
+            check, "L5", is, "a sshd that has read these files",
+            "they were changed and not read since: what works now could not be brought back",
+            "sshd -t && systemctl reload ssh, or: kill -HUP PID");
 }
 
 // Whether a file has changed since the running sshd read it, as far as that can be seen.
@@ -163,9 +150,10 @@ static void check_unread(struct lh_check *check, const struct lh_sshd_plan *plan
     if (check->process.pid != plan->pid || !lh_check_younger(check, check->doc, path, sizeof path))
         return;
     (void)snprintf(is, sizeof is, "%s was changed after sshd read it", path);
-    refuse(check, "L5", is, "a sshd that has read its files",
-           "nothing shows that it goes on with these files: the way back would lead to them",
-           "sshd -t && systemctl reload ssh, or: kill -HUP PID; then log in anew");
+    lh_check_refuse(
+        check, "L5", is, "a sshd that has read its files",
+        "nothing shows that it goes on with these files: the way back would lead to them",
+        "sshd -t && systemctl reload ssh, or: kill -HUP PID; then log in anew");
 }
 
 // Whether this machine has an address of ListenAddress ("ADDRESS:PORT").
@@ -202,8 +190,9 @@ static void check_addresses(struct lh_check *check)
     for (; (value = lh_sshd_values_find(values, "listenaddress", count)) != NULL; count++)
         up += is_up(value->text);
     if (count > 0 && up == 0)
-        refuse(check, "L3", "this machine has none of the addresses of ListenAddress",
-               "an address that is up", "sshd would end when it reads its files", "ip address");
+        lh_check_refuse(check, "L3", "this machine has none of the addresses of ListenAddress",
+                        "an address that is up", "sshd would end when it reads its files",
+                        "ip address");
 }
 
 static bool can_bind(uint16_t port, int family)
@@ -241,13 +230,13 @@ static void check_port(struct lh_check *check, const struct lh_check_intent *int
         (void)snprintf(is, sizeof is, "port %u is held by %s (process %d)", port,
                        *one->name == '\0' ? "another program" : one->name, (int)one->pid);
         (void)snprintf(mend, sizeof mend, "ss -Htlnp sport = %u", port);
-        refuse(check, "L3", is, "the port free", "sshd could not open it", mend);
+        lh_check_refuse(check, "L3", is, "the port free", "sshd could not open it", mend);
         return;
     }
     (void)snprintf(is, sizeof is, "port %u is held by a connection", port);
     (void)snprintf(mend, sizeof mend, "ss -K sport = %u", port);
     if (!can_bind(port, AF_INET) || !can_bind(port, AF_INET6))
-        refuse(check, "L3", is, "the port free", "sshd could not open it", mend);
+        lh_check_refuse(check, "L3", is, "the port free", "sshd could not open it", mend);
 }
 
 static void check_reserved(struct lh_check *check)
@@ -268,8 +257,9 @@ static void check_reserved(struct lh_check *check)
                    *text == '\0' ? "" : ",", port);
     free(text);
     if (!reserved)
-        refuse(check, "L4", is, "the port in ip_local_reserved_ports, also in /etc/sysctl.d",
-               "an outgoing connection may hold the port when sshd wants it", mend);
+        lh_check_refuse(check, "L4", is,
+                        "the port in ip_local_reserved_ports, also in /etc/sysctl.d",
+                        "an outgoing connection may hold the port when sshd wants it", mend);
 }
 
 static void check_server(struct lh_check *check, const struct lh_check_intent *intent)
@@ -279,8 +269,9 @@ static void check_server(struct lh_check *check, const struct lh_check_intent *i
     plan->pid = find_server(check, plan);
     if (intent->options->pid != 0 &&
         LH_GUARD(READY_PID, !is_listener(check, intent->options->pid))) {
-        refuse(check, "L5", "the process named by --pid is no sshd that listens",
-               "the number of the sshd that listens", "a signal would end another program", "");
+        lh_check_refuse(check, "L5", "the process named by --pid is no sshd that listens",
+                        "the number of the sshd that listens", "a signal would end another program",
+                        "");
         return;
     }
     if (intent->options->pid != 0)
@@ -289,10 +280,10 @@ static void check_server(struct lh_check *check, const struct lh_check_intent *i
         check_read(check, plan);
         check_unread(check, plan);
     } else {
-        refuse(check, "L5", "no sshd listens on the ports that the files open now",
-               "a running sshd that has read these files",
-               "there is nothing that could be told to read the new ones",
-               "systemctl start ssh, or: service ssh start");
+        lh_check_refuse(check, "L5", "no sshd listens on the ports that the files open now",
+                        "a running sshd that has read these files",
+                        "there is nothing that could be told to read the new ones",
+                        "systemctl start ssh, or: service ssh start");
     }
 }
 
@@ -307,8 +298,9 @@ static void check_file_systems(struct lh_check *check, const struct lh_check_int
             (facts.f_flag & ST_RDONLY) == 0)
             continue;
         (void)snprintf(is, sizeof is, "%.1000s lies on a read-only file system", path);
-        refuse(check, "L7", is, "a file system that can be written",
-               "the file cannot be changed, and could not be put back", "mount -o remount,rw /");
+        lh_check_refuse(check, "L7", is, "a file system that can be written",
+                        "the file cannot be changed, and could not be put back",
+                        "mount -o remount,rw /");
     }
 }
 
@@ -328,9 +320,10 @@ static void check_selinux(struct lh_check *check)
         const struct lh_sshd_finding *finding = &check->report->items[i];
         if (finding->grade != LH_SSHD_GRADE_UNKNOWN || strstr(finding->is, "SELinux") == NULL)
             continue;
-        refuse(check, "L3", "SELinux is in force and its ports could not be listed",
-               "semanage, and the port labelled ssh_port_t", "sshd might not be able to open it",
-               "semanage port -l; apt-get install policycoreutils-python-utils");
+        lh_check_refuse(check, "L3", "SELinux is in force and its ports could not be listed",
+                        "semanage, and the port labelled ssh_port_t",
+                        "sshd might not be able to open it",
+                        "semanage port -l; apt-get install policycoreutils-python-utils");
         return;
     }
 }

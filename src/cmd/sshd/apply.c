@@ -53,10 +53,7 @@ static const struct lh_choice way_choices[] = {{"auto", LH_RITUAL_AUTO},
          .parse = lh_option_text,                                                                  \
          .offset = LH_SSHD_FIELD(tools),                                                           \
          .help = "look for programs that are run in DIR first"},                                   \
-    {                                                                                              \
-        .letter = 'h', .name = "help", .parse = lh_option_flag, .offset = LH_SSHD_FIELD(help),     \
-        .help = "this help"                                                                        \
-    }
+        LH_SSHD_ROW_HELP
 
 static const struct lh_option apply_options[] = {
     LH_SSHD_ROW_ROOT,
