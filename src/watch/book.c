@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How it works. What one event changes of its source, network and user. Everything has a fixed
-// size: users and sources are counted by bitmaps (linear counting, Whang et al. 1990), names by the
-// first few that were seen, times by a ring of the last ten tries and by a histogram of gaps.
-// Alphabetical order is measured as steps between different users that go up, of all steps.
+// size: users and sources are counted by sets that are exact while they are small (distinct.h), of
+// names the first few are kept, of times the last ten tries and a histogram of gaps. Alphabetical
+// order is measured as steps between different users that go up, of all steps.
 #include "base/assert.h"
 #include "base/cleanup.h"
 #include "base/math.h"
@@ -26,30 +26,6 @@ uint64_t lh_watch_addr_key(const struct lh_watch *watch, const struct lh_watch_a
 uint64_t lh_watch_user_key(const struct lh_watch *watch, struct lh_span name)
 {
     return lh_watch_hash(name.at, name.len, watch->seed ^ 0x75736572);
-}
-
-static void set_bit(uint64_t *bits, size_t words, uint64_t hash)
-{
-    uint64_t bit = (hash >> 20) % (64 * words);
-    bits[bit / 64] |= UINT64_C(1) << (bit % 64);
-}
-
-static uint64_t success_bit(uint64_t user_hash)
-{
-    return UINT64_C(1) << (user_hash >> 40 & 63);
-}
-
-// If k of m bits are set, about m/m + m/(m-1) + ... + m/(m-k+1) different ones set them.
-uint32_t lh_bits_estimate(const uint64_t *bits, size_t words)
-{
-    uint64_t m = 64 * words;
-    uint64_t set = 0;
-    uint64_t sum = 0;
-    for (size_t i = 0; i < words; i++)
-        set += (uint64_t)__builtin_popcountll(bits[i]);
-    for (uint64_t i = 0; i < set; i++)
-        sum += (m << 16) / (m - i);
-    return (uint32_t)((sum + 0x8000) >> 16);
 }
 
 static void raise_weight(struct lh_slot *slot, uint32_t by)
@@ -116,8 +92,7 @@ struct lh_network *lh_book_network(struct lh_watch *watch,
         network->place = *place;
     }
     network->last = LH_MAX(network->last, time);
-    set_bit(network->source_bits, LH_ARRAY_LEN(network->source_bits),
-            lh_watch_addr_key(watch, addr));
+    lh_distinct_add(&network->sources, lh_watch_addr_key(watch, addr));
     return network;
 }
 
@@ -183,7 +158,7 @@ static void add_user(struct lh_source *source, struct lh_span user, uint64_t has
 {
     char name[LH_WATCH_NAME_MAX];
     copy_name(name, user);
-    set_bit(source->users_bits, LH_ARRAY_LEN(source->users_bits), hash);
+    lh_distinct_add(&source->users, hash);
     add_name(source, user);
     if (source->last_user[0] != '\0') {
         int order = strcmp(name, source->last_user);
@@ -211,8 +186,7 @@ static void book_user(struct lh_watch *watch, const struct lh_booking *booking)
     user->invalid = booking->invalid;
     user->last = LH_MAX(user->last, booking->time);
     user->half_tries += booking->halves;
-    set_bit(user->source_bits, LH_ARRAY_LEN(user->source_bits),
-            lh_watch_addr_key(watch, &booking->addr));
+    lh_distinct_add(&user->sources, lh_watch_addr_key(watch, &booking->addr));
     raise_weight(&user->slot, booking->halves);
 }
 
@@ -237,7 +211,7 @@ void lh_book_tries(struct lh_watch *watch, const struct lh_booking *booking)
 
     if (booking->user.len > 0) {
         add_user(source, booking->user, booking->user_hash);
-        set_bit(network->users_bits, LH_ARRAY_LEN(network->users_bits), booking->user_hash);
+        lh_distinct_add(&network->users, booking->user_hash);
         book_user(watch, booking);
     }
     if (booking->halves == 0)
@@ -249,7 +223,7 @@ void lh_book_tries(struct lh_watch *watch, const struct lh_booking *booking)
         source->missed = (estimate - booking->halves) / 2;
     source->halves_since_success += booking->halves;
     note_failing(source, booking);
-    if (booking->guessed != 0 && (source->success_bits & success_bit(booking->guessed)) == 0)
+    if (booking->guessed != 0 && !lh_known_has(&source->logged_in, booking->guessed))
         source->strange_halves += booking->halves;
     source->last_try = LH_MAX(source->last_try, booking->time);
     add_recent(source, booking->time, (before % 2 + booking->halves) / 2);
@@ -270,7 +244,7 @@ is_typing_error(const struct lh_source *source, const struct lh_booking *booking
 {
     bool own = source->failing_mixed == 0 &&
                (source->failing_user == 0 || source->failing_user == booking->user_hash);
-    bool known = (source->success_bits & success_bit(booking->user_hash)) != 0;
+    bool known = lh_known_has(&source->logged_in, booking->user_hash);
     int64_t took = booking->time - source->failing_since;
     return own && halves <= (known ? TYPING_HALVES_KNOWN : TYPING_HALVES) && took >= 0 &&
            took <= TYPING_WITHIN && source->penalties_since_success == 0 &&
@@ -290,7 +264,7 @@ static void look_for_breach(struct lh_watch *watch,
     const struct lh_user *user = lh_slots_find(&watch->users, booking->user_hash);
     uint32_t others = 0;
     if (user != NULL && user->half_tries > 0)
-        others = lh_bits_estimate(user->source_bits, LH_ARRAY_LEN(user->source_bits));
+        others = lh_distinct_count(&user->sources);
     uint32_t unseen = source->penalties_since_success > 0 ? PENALTY_HALVES : 0;
     bool alone = halves + unseen >= BREACH_HALVES &&
                  booking->time - source->last_try <= BREACH_WITHIN &&
@@ -308,6 +282,21 @@ static void look_for_breach(struct lh_watch *watch,
     copy_name(source->breach.user, booking->user);
 }
 
+// Who logs in for the first time made his errors before it. Where more come and go than can be kept
+// in mind he may be no newcomer: then only what is surely his own is forgiven.
+static void forgive_newcomer(struct lh_source *source, uint64_t user)
+{
+    if (!lh_known_has(&source->logged_in, user)) {
+        bool own = source->failing_mixed == 0 && source->failing_user == user;
+        if (source->logged_in.count < LH_KNOWN_MAX)
+            source->strange_halves = 0;
+        else if (own)
+            source->strange_halves =
+                (uint32_t)lh_sub_sat(source->strange_halves, source->halves_since_success);
+    }
+    lh_known_add(&source->logged_in, user);
+}
+
 void lh_book_success(struct lh_watch *watch,
                      const struct lh_booking *booking,
                      const struct lh_watch_event *event,
@@ -317,6 +306,7 @@ void lh_book_success(struct lh_watch *watch,
     struct lh_source *source =
         lh_book_source(watch, &booking->addr, booking->time, &booking->place);
     look_for_breach(watch, source, booking, event->method, own_key_halves);
+    forgive_newcomer(source, booking->user_hash);
     source->counts[LH_COUNT_SUCCESSES]++;
     source->halves_since_success = 0;
     source->penalties_since_success = 0;
@@ -324,10 +314,6 @@ void lh_book_success(struct lh_watch *watch,
     source->failing_user = 0;
     source->failing_mixed = source->failing_fast = 0;
     source->last_success = LH_MAX(source->last_success, booking->time);
-    // Who logs in for the first time made his errors before it.
-    if ((source->success_bits & success_bit(booking->user_hash)) == 0)
-        source->strange_halves = 0;
-    source->success_bits |= success_bit(booking->user_hash);
     raise_weight(&source->slot, 16);
     struct lh_user *user = lh_slots_get(&watch->users, booking->user_hash, booking->time, &is_new);
     if (is_new) {

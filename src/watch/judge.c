@@ -34,13 +34,6 @@
 #define GUARD_DAYS     30
 #define BLOCK_MIN      60 // percent
 
-// Bits collide, and differently under each seed; the names kept are exact as far as they go.
-static uint32_t users_of(const struct lh_source *s)
-{
-    uint32_t estimate = lh_bits_estimate(s->users_bits, LH_ARRAY_LEN(s->users_bits));
-    return LH_MAX(estimate, (uint32_t)s->names_count);
-}
-
 static bool is_alphabetical(const struct lh_source *s)
 {
     int64_t steps = s->user_steps;
@@ -205,12 +198,11 @@ static bool works_here(const struct lh_source *s, const struct lh_verdict *v)
 static enum lh_harmless name_harmless(const struct lh_source *s, const struct lh_verdict *v)
 {
     const uint32_t *c = s->counts;
-    unsigned users_in = (unsigned)__builtin_popcountll(s->success_bits);
     if (c[LH_COUNT_SUCCESSES] > 0) {
         if (c[LH_COUNT_DROPS] + c[LH_COUNT_PENALTY_DROPS] > 0 ||
             (c[LH_COUNT_SUCCESSES] >= 10 && at_once(s) >= 5))
             return LH_HARMLESS_PARALLEL;
-        if (v->tries > 0 && users_in >= 3)
+        if (v->tries > 0 && s->logged_in.count >= 3)
             return LH_HARMLESS_OFFICE;
         if (c[LH_COUNT_KEYS] > 0 && c[LH_COUNT_PASSWORDS] == 0)
             return LH_HARMLESS_AGENT;
@@ -325,8 +317,8 @@ static bool user_is_target(const struct judging *j, const struct lh_user *user)
 
 static uint32_t network_sources(const struct judging *j, const struct lh_network *network)
 {
-    uint32_t estimate = lh_bits_estimate(network->source_bits, LH_ARRAY_LEN(network->source_bits));
-    return LH_MAX(estimate, j->members[network_index(j->watch, network)]);
+    return LH_MAX(lh_distinct_count(&network->sources),
+                  j->members[network_index(j->watch, network)]);
 }
 
 static bool network_attacks(const struct judging *j, const struct lh_network *network)
@@ -367,7 +359,7 @@ static bool judge_source(const struct judging *j,
         .source = source,
         .tries = lh_source_tries(source),
         .silent = j->silent[source_index(j->watch, source)],
-        .users = users_of(source),
+        .users = lh_distinct_count(&source->users),
         .first = source->first,
         .last = source->last,
         .alphabetical = is_alphabetical(source),
@@ -403,7 +395,7 @@ judge_network(const struct judging *j, const struct lh_network *network, struct 
     *out = (struct lh_verdict){
         .network = network,
         .tries = network->half_tries / 2,
-        .users = lh_bits_estimate(network->users_bits, LH_ARRAY_LEN(network->users_bits)),
+        .users = lh_distinct_count(&network->users),
         .sources = network_sources(j, network),
         .first = network->first,
         .last = network->last,

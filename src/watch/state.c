@@ -13,7 +13,7 @@
 #include "watch/watch_internal.h"
 
 #define MAGIC   UINT64_C(0x314b434154544148) // "LHATTCK1"
-#define VERSION 4
+#define VERSION 5
 #define SEED    UINT64_C(0x5354415445)
 #define HEAD    (8 + 4 * 6 + 8)
 
@@ -39,20 +39,22 @@ static bool source_is_sane(const void *entry)
                  text_ends(s->breach.user, sizeof s->breach.user);
     for (unsigned i = 0; i < LH_WATCH_NAMES; i++)
         names = names && text_ends(s->names[i], sizeof s->names[i]);
-    return names && s->recent_at < LH_WATCH_RECENT && s->evidence_at < LH_WATCH_EVIDENCE_MAX / 2 &&
+    bool sets = lh_distinct_is_sane(&s->users) && lh_known_is_sane(&s->logged_in);
+    return names && sets && s->recent_at < LH_WATCH_RECENT &&
+           s->evidence_at < LH_WATCH_EVIDENCE_MAX / 2 &&
            (unsigned)s->breach.method < LH_WATCH_METHOD_N_ && timeline_is_sane(&s->timeline);
 }
 
 static bool network_is_sane(const void *entry)
 {
-    (void)entry; // counts and bits: every value has a meaning
-    return true;
+    const struct lh_network *network = entry;
+    return lh_distinct_is_sane(&network->sources) && lh_distinct_is_sane(&network->users);
 }
 
 static bool user_is_sane(const void *entry)
 {
     const struct lh_user *user = entry;
-    return text_ends(user->name, sizeof user->name);
+    return text_ends(user->name, sizeof user->name) && lh_distinct_is_sane(&user->sources);
 }
 
 static bool connection_is_sane(const void *entry)

@@ -8,6 +8,7 @@
 #define LH_WATCH_WATCH_H
 
 #include "base/err.h"
+#include "watch/distinct.h"
 #include "watch/line.h"
 #include "watch/message.h"
 #include "watch/slots.h"
@@ -87,8 +88,8 @@ struct lh_source {
     uint8_t recent_at;                // next place in recent
     uint8_t evidence_at;              // next place in the second half of evidence
     uint32_t recent[LH_WATCH_RECENT]; // times of the last tries
-    uint64_t users_bits[4];           // which users were tried, hashed to 256 bits
-    uint64_t success_bits;            // which users logged in, hashed to 64 bits
+    struct lh_distinct users;         // that were tried
+    struct lh_known logged_in;        // users
     uint32_t user_steps, user_rises;  // changes of the user tried; those that went up the alphabet
     uint32_t run, run_longest;        // users in alphabetical order
     uint32_t port_steps, port_near;   // changes of the remote port; those by at most 8
@@ -107,8 +108,7 @@ struct lh_network {
     struct lh_watch_addr addr;
     int64_t first, last, last_success;
     uint32_t half_tries, successes, penalties, drops;
-    uint64_t source_bits[2];
-    uint64_t users_bits[2];
+    struct lh_distinct sources, users;
     struct lh_place place; // first
 };
 
@@ -116,7 +116,7 @@ struct lh_user {
     struct lh_slot slot;
     int64_t first, last, last_success;
     uint32_t half_tries, successes;
-    uint64_t source_bits[4];
+    struct lh_distinct sources; // that tried it
     bool invalid;
     char name[LH_WATCH_NAME_MAX];
     struct lh_place place; // first
@@ -170,7 +170,5 @@ const struct lh_place *lh_source_evidence(const struct lh_source *source, unsign
 
 // Whole tries of a source, with those before it was listed.
 uint32_t lh_source_tries(const struct lh_source *source);
-// How many different ones set these bits, as far as they tell.
-uint32_t lh_bits_estimate(const uint64_t *bits, size_t words);
 
 #endif

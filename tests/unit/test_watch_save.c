@@ -128,21 +128,33 @@ static void a_damaged_or_cut_state_is_refused(void **state)
 static void values_that_lead_astray_are_refused(void **state)
 {
     (void)state;
-    for (unsigned which = 0; which < 4; which++) {
+    for (unsigned which = 0; which < 8; which++) {
         struct lh_watch watch;
         struct lh_progress progress = {0};
         struct lh_watch_addr addr;
         fill(&watch);
         assert_true(lh_watch_addr_parse(LH_SPAN("198.51.100.7"), &addr));
         struct lh_source *source = lh_watch_source(&watch, &addr);
+        struct lh_watch_addr net = lh_watch_addr_network(&addr);
+        struct lh_network *network =
+            lh_slots_find(&watch.networks, lh_watch_addr_key(&watch, &net));
+        struct lh_user *user = lh_watch_user(&watch, LH_SPAN("u7"));
         if (which == 0)
             source->names_count = LH_WATCH_NAMES + 1;
         else if (which == 1)
             source->recent_at = LH_WATCH_RECENT;
         else if (which == 2)
             memset(source->names[0], 'x', sizeof source->names[0]);
-        else
+        else if (which == 3)
             source->evidence_at = LH_WATCH_EVIDENCE_MAX;
+        else if (which == 4)
+            source->users.count = LH_DISTINCT_EXACT + 2;
+        else if (which == 5)
+            source->logged_in.count = LH_KNOWN_MAX + 1;
+        else if (which == 6)
+            network->sources.count = LH_DISTINCT_EXACT + 2;
+        else
+            user->sources.count = LH_DISTINCT_EXACT + 2;
         struct bytes bytes = pack(&watch, &progress);
         check_err(unpack(&watch, &progress, &bytes, bytes.len), LH_E_CORRUPT);
         lh_watch_fini(&watch);
