@@ -254,7 +254,7 @@ static lh_err look_at_dest(const struct lh_receiver *receiver,
     const struct lh_job *job = receiver->job;
     struct lh_dest_facts facts = {.source_count = job->source_count,
                                   .make_directory = (job->flags & LH_JOB_MAKE_DIRECTORY) != 0};
-    bool dest_is_directory, exists, parent_exists;
+    bool dest_is_directory = false, exists = false, parent_exists;
     lh_err err = is_directory(whole, &dest_is_directory, &exists, info);
     if (err == LH_OK)
         err = is_directory(split->parent, &facts.parent_is_directory, &parent_exists, info);
