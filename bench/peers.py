@@ -52,14 +52,15 @@ class Watched(Run):
 
 class Copier(Watched):
     """Has `seconds` from its first byte on, as lhcp has by the size of the file, and as long for logging in. One with
-    CUBIC that has next to nothing by then is stopped after a look: it will not get faster."""
+    CUBIC that has next to nothing by then is stopped after a look: it will not get faster. `registers`: seconds that it
+    may need for something like a login beyond that."""
 
     LOOK, HOPELESS = 4.0, 0.03  # seconds from the first byte; share of the link
 
-    def __init__(self, bench, link, command, seconds, folder, environment=None):
+    def __init__(self, bench, link, command, seconds, folder, environment=None, registers=0.0):
         self.for_data, self.first, self.stopped = seconds, None, False
         self.hopeless = self.LOOK * self.HOPELESS * bench.rate * 1e6 / 8 if bench.congestion == "cubic" else 0
-        super().__init__(link, command, seconds, folder, environment)
+        super().__init__(link, command, seconds + registers, folder, environment)
 
     def on_sample(self, elapsed, size):
         if size > 0 and self.first is None:
@@ -173,6 +174,27 @@ def udt(bench, link, seconds):
     return outcome
 
 
+def right_share(source, path, piece=512):
+    """How much of the file at `path` is the source's content: uftp writes at any offset, and its holes are no content."""
+    right = size = 0
+    with open(source, "rb") as wanted, open(path, "rb") as got:
+        while theirs := got.read(1 << 20):
+            ours = wanted.read(len(theirs))
+            size += len(theirs)
+            right += len(ours) if ours == theirs else sum(
+                len(ours[at:at + piece]) for at in range(0, len(ours), piece) if ours[at:at + piece] == theirs[at:at + piece])
+    return right / size if size else 0.0
+
+
+def without_holes(bench, outcome, folder):
+    """Counts only what is right at the end; what was seen on the way there is taken down by the same share."""
+    share = max((right_share(bench.source, os.path.join(at, name)) for at, _, names in os.walk(folder) for name in names),
+                default=0.0)
+    outcome.content = int(outcome.content * share)
+    outcome.samples = [(at, int(size * share)) for at, size in outcome.samples]
+    outcome.extra["right_percent"] = round(100 * share, 2)
+
+
 def uftp(bench, link, seconds, arguments):
     folder = os.path.join(bench.work, "uftp")
     shutil.rmtree(folder, ignore_errors=True)
@@ -181,16 +203,14 @@ def uftp(bench, link, seconds, arguments):
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         time.sleep(0.5)
-        run = Watched(link, ["uftp", "-q", "-I", "wan0", "-M", link.address, "-P", link.address, "-Y", "none", "-r",
-                             f"{1.2 * bench.rtt + 0.02:.3f}", "-b", "1440", "-B", str(8 << 20), *arguments, bench.source],
-                      seconds + UFTP_REGISTERS + 30 * bench.rtt, folder)
+        run = Copier(bench, link, ["uftp", "-q", "-I", "wan0", "-M", link.address, "-P", link.address, "-Y", "none", "-r",
+                                   f"{1.2 * bench.rtt + 0.02:.3f}", "-b", "1440", "-B", str(8 << 20), *arguments,
+                                   bench.source], seconds, folder, registers=UFTP_REGISTERS + 30 * bench.rtt)
         outcome = arrived(bench, run)
     finally:
         end(server)
-    # It registers its receivers for some seconds first, which is not held against it.
-    first = next((at for at, size in outcome.samples if size > 0), 0.0)
-    outcome.extra["registering_seconds"] = round(first, 2)
-    outcome.seconds = max(outcome.seconds - first + 0.1, 0.1)
+    without_holes(bench, outcome, folder)
+    outcome.extra["registering_seconds"] = round(next((at for at, size in outcome.samples if size > 0), 0.0), 2)
     return outcome
 
 
