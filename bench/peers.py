@@ -7,6 +7,7 @@ encrypt. curl fetches (the server sends), all others send.
 """
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -108,10 +109,14 @@ def rclone(bench, link, seconds):
                   folder, environment=environment)
 
 
-def write_nginx(bench, link, folder):
-    key, cert, config = (os.path.join(folder, name) for name in ("key.pem", "cert.pem", "nginx.conf"))
+def make_certificate(key, cert):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
                     "2", "-subj", "/CN=bench", "-keyout", key, "-out", cert], check=True, capture_output=True)
+
+
+def write_nginx(bench, link, folder):
+    key, cert, config = (os.path.join(folder, name) for name in ("key.pem", "cert.pem", "nginx.conf"))
+    make_certificate(key, cert)
     with open(config, "w", encoding="ascii") as file:
         file.write(f"daemon off; user root; worker_processes 1; pid {folder}/pid; error_log {folder}/error;\n"
                    "events {} http { access_log off; sendfile on;\n"
@@ -133,6 +138,24 @@ def curl(bench, link, seconds):
         return copied(bench, link, ["curl", "-sSk", "-o", os.path.join(folder, "got/file"),
                                     f"https://{link.address}:8443/{os.path.basename(bench.source)}"], seconds,
                       os.path.join(folder, "got"), way="ba")
+    finally:
+        end(server)
+
+
+def tls(bench, link, seconds):
+    """TCP and TLS 1.3 and nothing else: what a byte costs at least that way."""
+    folder = bench.fresh_destination("peer")
+    key, cert = (os.path.join(bench.work, name) for name in ("tls.key", "tls.cert"))
+    make_certificate(key, cert)
+    with open(os.path.join(folder, "file"), "wb") as got:
+        server = subprocess.Popen(link.end_b + ["openssl", "s_server", "-accept", "8444", "-key", key, "-cert", cert,
+                                                "-tls1_3", "-quiet", "-naccept", "1"],
+                                  stdin=subprocess.PIPE, stdout=got, stderr=subprocess.DEVNULL)  # at its end it spins
+    try:
+        wait_for_port(link, 8444)
+        options = "-quiet -no_ign_eof -nocommands -verify_quiet"
+        command = f"exec openssl s_client -connect {link.address}:8444 {options} < {shlex.quote(bench.source)}"
+        return copied(bench, link, ["sh", "-c", command], seconds, folder)
     finally:
         end(server)
 
@@ -207,9 +230,9 @@ def uftp(bench, link, seconds, arguments):
                                    f"{1.2 * bench.rtt + 0.02:.3f}", "-b", "1440", "-B", str(8 << 20), *arguments,
                                    bench.source], seconds, folder, registers=UFTP_REGISTERS + 30 * bench.rtt)
         outcome = arrived(bench, run)
+        without_holes(bench, outcome, folder)  # before it ends: it takes what is not complete away
     finally:
         end(server)
-    without_holes(bench, outcome, folder)
     outcome.extra["registering_seconds"] = round(next((at for at, size in outcome.samples if size > 0), 0.0), 2)
     return outcome
 
@@ -298,11 +321,14 @@ CONTENDERS = [
     *both("rsync", "rsync", rsync),
     *both("rclone", "rclone", rclone),
     *both("curl", "nginx", curl),
+    ("tls", "openssl", "bbr", tls),
     *both("iperf3", "iperf3", iperf3),
     ("udt", "udt_copy", None, udt),
     ("uftp, fixed rate", "uftpd", None, uftp_fixed),
     ("uftp, tfmcc", "uftpd", None, uftp_tfmcc),
 ]
+
+FOR_COST = {"tls"}  # measured for their processor time: only where nothing is lost
 
 
 def is_there(bench, program):

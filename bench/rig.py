@@ -13,7 +13,7 @@ import time
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SERVER_NAMES = {"lhserver", "sshd", "sshd-session", "sftp-server", "scp", "rsync", "iperf3",
-                "nginx", "uftpd", "udt_copy"}
+                "nginx", "openssl", "uftpd", "udt_copy"}
 TCP_BUFFER = 128 << 20  # generous: TCP is not to be slow for want of memory
 
 
