@@ -119,6 +119,13 @@ def remove_tree(path):
     shutil.rmtree(path, ignore_errors=True)
 
 
+def chosen_seed():
+    """Of what is left to chance: LH_TEST_SEED, else the same in every `make test`, so that what is red there is red again,
+    and another one in each long run."""
+    default = random.SystemRandom().randrange(1 << 30) if os.environ.get("LH_TEST_LONG") == "1" else 1
+    return int(os.environ.get("LH_TEST_SEED", default))
+
+
 def incompressible(size, seed):
     return random.Random(seed).randbytes(size)
 

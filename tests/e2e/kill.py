@@ -19,7 +19,7 @@ RESENT_MAX = 0.05
 # What is under way at such a rate when a side dies does not shrink with the job: 5 % of 256 MiB, for smaller ones too.
 RESENT_LEAST = 0.05 * (256 << 20)
 SOURCE = "data"
-SEED = int(os.environ.get("LH_TEST_SEED", str(random.randrange(1 << 30))))
+SEED = h.chosen_seed()
 
 
 def make_source(root, mib):

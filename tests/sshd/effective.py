@@ -228,7 +228,7 @@ def main():
     only = os.environ.get("LH_TEST_ONLY", "")
     jobs = [("configuration: " + name, attempt(text, parts)) for name, text, parts in configurations()]
     chosen = [("choice: " + name, function) for name, function in CHOICES.items()]
-    seed = int(os.environ.get("LH_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
+    seed = h.chosen_seed()
     if not LONG and not only:
         rng = random.Random(seed)
         jobs, chosen = rng.sample(jobs, SAMPLE), rng.sample(chosen, 3)

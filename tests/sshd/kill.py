@@ -215,7 +215,7 @@ def main():
     if not W.enter():
         print("1..0 # SKIP needs root and namespaces of its own")
         return 0
-    seed = int(os.environ.get("LH_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
+    seed = h.chosen_seed()
     rng = random.Random(seed)
     only = os.environ.get("LH_TEST_ONLY", "")
     template = W.Template()

@@ -1309,7 +1309,7 @@ def main():
         return 0
     only_these = os.environ.get("LH_TEST_ONLY", "")
     chosen = [(name, what, function) for name, what, function in SCENARIOS if only_these in name]
-    seed = int(os.environ.get("LH_TEST_SEED", random.SystemRandom().randrange(1 << 32)))
+    seed = h.chosen_seed()
     if not LONG and not only_these:
         real = [one for one in chosen if one[1] == "real"]
         rng = random.Random(seed)
