@@ -47,7 +47,8 @@ struct lh_cc_feedback {
     lh_ns rtt_sample; // 0 = none
     lh_ns rtt_min;    // lowest of the last 10 s
     lh_ns rtt_smoothed;
-    lh_ns queue_delay;   // one-way delay above its 10 s minimum, by the receiver's clock
+    lh_ns queue_delay; // one-way delay above its 10 s minimum, by the receiver's clock
+    int64_t one_way;   // that delay itself, ns, between two clocks: only differences mean anything
     uint64_t ce_packets; // newly marked CE
     uint64_t round; // counts round trips: grows when a packet sent after the last growth is acked
     uint64_t round_sent_packets; // packets resolved (acked or lost) in the round that just ended

@@ -12,7 +12,8 @@
 // ten round trips) leads to a trial: the window stands still and probes (share_probe.h) ask whose
 // queue it is. Two on end that find a part of it to be ours, and not all, confirm company. All of
 // it is a queue that we made ourselves; a delay that does not answer at all is jitter, unless it is
-// longer than any jitter: then we are being squeezed.
+// longer than any jitter: then we are being squeezed. A delay that falls by no more than jitter
+// makes it fall anyhow answers nothing.
 //
 // In company the window is CUBIC's (cubic.h), paced evenly over the round trip. An event is what
 // TCP would have seen too, once a round trip: CE marks, and losses while the queue is above half of
@@ -23,8 +24,9 @@
 // minutes to meet; a share that is off the policy's moves the whole curve by up to 15 % at once.
 // That is weak enough for a fourth flow beside three others to end at a third.
 //
-// Company is over when the queue was low for three seconds (or ten round trips), or when two probes
-// on end find nobody else or no queue: LT goes on from the rate that arrives.
+// Company is over when the queue was low for three seconds (or ten round trips), when two probes
+// on end find nobody else or no queue, or when we have given way to an eighth of our window and the
+// delay stands where it stood: LT goes on from the rate that arrives.
 //
 // Several lanes of a session follow one controller (transport/lane.h): all send as it says, and cut
 // together where it probes. So what a probe finds is the session's share, and a window that grows
@@ -39,26 +41,34 @@
 #include "cc/lt.h"
 #include "cc/share_probe.h"
 
-#define SUSPECT_TIME   LH_SECOND
-#define LEAVE_TIME     (3 * LH_SECOND)
-#define PATIENCE_RTTS  10u
-#define INTERVAL_MOST  LH_SECOND // of suspicion from one interval
-#define QUEUE_BUCKET   (5 * LH_SECOND)
-#define PROBE_EVERY    (4 * LH_SECOND)
-#define PROBE_RTTS     30u // or so many round trips: a probe costs up to three tenths of 2.5
-#define TRIAL_EVERY    (50 * LH_MS)
-#define TRIAL_RTTS     2u
-#define TRIAL_PROBES   2u   // on end that must agree
-#define TRIAL_RTTS_MAX 40u  // then it is over without an answer
-#define SHARE_ALONE    950u // per thousand: nobody else gives way to what we send
-#define SHARE_TRIAL    120u // and here no queue answers to us, or we are lost in a crowd
-#define SHARE_OVER     900u // the same in company,
-#define SHARE_NOBODY   50u
-#define LEAVE_PROBES   2u
-#define NUDGE_PERCENT  60u // of what the share is off by
-#define RATE_SMOOTHING 8u
-#define USED_PERCENT   70u // of the window, for it to grow
-#define LOSSES_SLACK   2u
+#define SUSPECT_TIME      LH_SECOND
+#define LEAVE_TIME        (3 * LH_SECOND)
+#define PATIENCE_RTTS     10u
+#define INTERVAL_MOST     LH_SECOND // of suspicion from one interval
+#define QUEUE_BUCKET      (5 * LH_SECOND)
+#define PROBE_EVERY       (4 * LH_SECOND)
+#define PROBE_RTTS        30u // or so many round trips: a probe costs up to three tenths of 2.5
+#define TRIAL_EVERY       (50 * LH_MS)
+#define TRIAL_RTTS        2u
+#define TRIAL_PROBES      2u   // on end that must agree
+#define TRIAL_NOISE       2u   // times what jitter does, for an answer to count
+#define TRIAL_RTTS_MAX    40u  // then it is over without an answer
+#define SHARE_ALONE       950u // per thousand: nobody else gives way to what we send
+#define SHARE_TRIAL       120u // and here no queue answers to us, or we are lost in a crowd
+#define SHARE_SURE        200u // mean of a trial: less may be what jitter makes of two probes
+#define SHARE_OVER        900u // the same in company,
+#define SHARE_NOBODY      50u
+#define LEAVE_PROBES      2u
+#define VAIN_PART         8u   // of the window that company began with
+#define LANES_WEIGHT      130u // per cent
+#define PROBE_QUEUE_LEAST (2 * LH_MS)
+#define OVERDUE           2u // pauses without a probe
+#define NUDGE_QUEUE       3u // times a low queue: what a shorter one says is too rough to steer by
+#define NUDGE_FAR         280u // per thousand: who came late to a full queue would need minutes
+#define NUDGE_PERCENT     60u  // of what the share is off by
+#define RATE_SMOOTHING    8u
+#define USED_PERCENT      70u // of the window, for it to grow
+#define LOSSES_SLACK      2u
 
 struct company_policy {
     uint32_t loss_cap_ppm; // of lh_lt_init
@@ -85,7 +95,10 @@ struct fair_state {
     struct lh_share_probe probe;
     uint32_t answers; // probes on end that agree: on company in the trial, on its end in company
     lh_ns trial_end;
-    lh_ns jitter;           // delay that stood when a trial found it to be nobody's
+    uint64_t trial_window;  // when it began
+    uint32_t trial_share;   // mean of its answers
+    lh_ns trial_queue;      // that stood then
+    int64_t jitter;         // delay that stood, of one way, when a trial found it to be nobody's
     lh_ns low_since;        // 0: the queue is not low
     lh_ns queue_highest[2]; // of this bucket of time and the one before
     lh_ns bucket_at;        // when this one began
@@ -123,14 +136,37 @@ static lh_ns patience(const struct fair_state *fair, lh_ns least)
     return lh_ns_max(least, PATIENCE_RTTS * fair->rtt);
 }
 
+// No jitter does this: whatever part of it is ours, somebody fills the queue.
+static bool is_queue_high(const struct fair_state *fair)
+{
+    return lh_lt_queue_standing(&fair->lt) > lh_lt_queue_cap(&fair->lt);
+}
+
+// Lanes hear of each other's losses late and cut at once: together they get a little less.
+static uint32_t weight_of(const struct fair_state *fair)
+{
+    uint32_t weight = fair->policy->weight;
+    return fair->lanes == 1 ? weight : weight * LANES_WEIGHT / 100 / fair->lanes;
+}
+
 static void enter_trial(struct fair_state *fair, lh_ns now)
 {
     uint64_t rate = fair->rate > 0 ? fair->rate : lh_lt_bw(&fair->lt);
+    const struct lh_lt_interval *last = &fair->lt.last;
+    // What is on its way to be lost is in flight too, whatever is known of the path's own loss.
+    uint64_t lost = last->packets == 0 || is_queue_high(fair)
+                        ? 0
+                        : lh_muldiv(last->lost, LH_PPM, last->packets);
+    lost = LH_CLAMP(lost, (uint64_t)fair->lt.loss.ppm, (uint64_t)fair->lt.loss.cap);
+    rate = lh_muldiv(rate, LH_PPM - fair->lt.loss.ppm, LH_PPM - lost);
     fair->mode = TRIAL;
     fair->answers = 0;
     fair->trial_end = now + TRIAL_RTTS_MAX * fair->rtt;
-    lh_cubic_init(&fair->cubic, fair->lt.packet_size, fair->policy->weight / fair->lanes);
+    lh_cubic_init(&fair->cubic, fair->lt.packet_size, weight_of(fair));
     lh_cubic_start_at(&fair->cubic, lh_muldiv(rate, fair->rtt, LH_SECOND));
+    fair->trial_window = fair->cubic.window;
+    fair->trial_share = 0;
+    fair->trial_queue = lh_lt_queue_standing(&fair->lt);
     lh_share_probe_init(&fair->probe, TRIAL_RTTS * fair->rtt, TRIAL_EVERY, TRIAL_RTTS, now);
 }
 
@@ -149,6 +185,7 @@ static void leave_company(struct fair_state *fair, lh_ns now)
 {
     fair->mode = ALONE;
     fair->suspicion = 0;
+    fair->interval_at = now;
     lh_lt_freeze_loss(&fair->lt, false);
     lh_lt_go_on(&fair->lt, fair->rate, now);
 }
@@ -167,7 +204,9 @@ static void look_for_company(struct fair_state *fair, uint32_t notes, lh_ns now)
         fair->suspicion = lh_ns_since(fair->suspicion, span);
     else
         fair->suspicion += span;
-    if (fair->suspicion > patience(fair, SUSPECT_TIME))
+    // What is left of our own queue and a delay that answers to nobody would look like a part.
+    bool is_clear = phase == LH_LT_CRUISE || is_queue_high(fair);
+    if (fair->suspicion > patience(fair, SUSPECT_TIME) && is_clear)
         enter_trial(fair, now);
 }
 
@@ -241,8 +280,20 @@ static void nudge(struct fair_state *fair, uint32_t share)
 {
     uint32_t wanted = fair->policy->share;
     uint32_t away = share > wanted ? share - wanted : wanted - share;
-    uint32_t by = LH_MIN(away * NUDGE_PERCENT / 100, fair->policy->nudge);
+    uint32_t most = away > NUDGE_FAR ? 2 * fair->policy->nudge : fair->policy->nudge;
+    uint32_t by = LH_MIN(away * NUDGE_PERCENT / 100, most);
     lh_cubic_scale(&fair->cubic, share > wanted ? LH_LT_PERMILLE - by : LH_LT_PERMILLE + by);
+}
+
+// A probe in company is for steering, unless the queue has long been too short for that: then it
+// asks whether anybody is there at all.
+static lh_ns queue_needed(const struct fair_state *fair, lh_ns now)
+{
+    lh_ns low = lh_lt_queue_low(&fair->lt);
+    lh_ns often = lh_ns_max(PROBE_EVERY, PROBE_RTTS * fair->rtt);
+    if (fair->mode == COMPANY && now < fair->probe.began_at + OVERDUE * often)
+        return NUDGE_QUEUE * low;
+    return lh_ns_max(low * 5 / 4, PROBE_QUEUE_LEAST);
 }
 
 static enum lh_share_answer
@@ -252,53 +303,59 @@ probe_share(struct fair_state *fair, const struct lh_cc_feedback *feedback, uint
         .now = feedback->now,
         .rtt = fair->rtt,
         .inflight = feedback->inflight,
-        .queue = feedback->queue_delay,
+        .delay = feedback->one_way,
         .queue_stands = lh_lt_queue_standing(&fair->lt),
-        .queue_low = lh_lt_queue_low(&fair->lt),
+        .queue_needed = queue_needed(fair, feedback->now),
     };
     if (feedback->rate_is_app_limited || feedback->window_limited)
         lh_share_probe_spoil(&fair->probe);
     return lh_share_probe_step(&fair->probe, &seen, out_share);
 }
 
-// No jitter does this: whatever part of it is ours, somebody fills the queue.
-static bool is_queue_high(const struct fair_state *fair)
-{
-    return lh_lt_queue_standing(&fair->lt) > lh_lt_queue_cap(&fair->lt);
-}
-
 // A trial found that nobody's window moves the delay. Others' windows move, and hide what ours
 // does: so two trials must say so, at the same delay.
-static void note_jitter(struct fair_state *fair, lh_ns now)
+static void note_jitter(struct fair_state *fair, const struct lh_cc_feedback *feedback)
 {
-    lh_ns stands = lh_lt_queue_standing(&fair->lt), before = fair->jitter;
-    lh_ns away = stands > before ? stands - before : before - stands;
-    fair->jitter = stands;
-    if (away < stands / 8)
-        lh_lt_note_jitter(&fair->lt, now);
+    int64_t stands = (int64_t)lh_lt_queue_standing(&fair->lt);
+    int64_t delay = feedback->one_way - (int64_t)feedback->queue_delay + stands;
+    int64_t away = delay - fair->jitter;
+    fair->jitter = delay;
+    if (LH_MAX(away, -away) < stands / 4)
+        lh_lt_note_jitter(&fair->lt, feedback->now);
 }
 
 // The window stands still but for the probes.
 static void trial_step(struct fair_state *fair, const struct lh_cc_feedback *feedback)
 {
     uint32_t share = 0;
-    bool is_over = feedback->now > fair->trial_end;
+    bool is_over = feedback->now > fair->trial_end, is_jitter = false;
     fair->resolved += feedback->acked_bytes + feedback->lost_bytes;
     if (probe_share(fair, feedback, &share) == LH_SHARE_MEASURED) {
-        bool is_jitter = share < SHARE_TRIAL && !is_queue_high(fair);
+        is_jitter = share < SHARE_TRIAL && !is_queue_high(fair);
         if (is_jitter)
-            note_jitter(fair, feedback->now);
+            note_jitter(fair, feedback);
         is_over |= share > SHARE_ALONE || is_jitter;
-        fair->answers++;
+        if (fair->probe.drop > TRIAL_NOISE * fair->probe.noise || is_queue_high(fair)) {
+            fair->answers++;
+            fair->trial_share += share / TRIAL_PROBES;
+        }
     }
     if (!is_over && fair->answers < TRIAL_PROBES)
         return;
-    if (!is_over) {
+    if (!is_over && (fair->trial_share >= SHARE_SURE || is_queue_high(fair))) {
         enter_company(fair, feedback->now);
         return;
     }
     fair->mode = ALONE;
-    fair->suspicion = 0;
+    fair->suspicion = is_jitter ? patience(fair, SUSPECT_TIME) / 3 * 2 : 0; // to be sure of it soon
+    fair->interval_at = feedback->now;
+}
+
+// We have given way to next to nothing, and the delay stays where it was: it is nobody's queue.
+static bool is_in_vain(const struct fair_state *fair)
+{
+    return fair->cubic.window < fair->trial_window / VAIN_PART && !is_queue_high(fair) &&
+           lh_lt_queue_standing(&fair->lt) > fair->trial_queue / 4 * 3;
 }
 
 static void company_step(struct fair_state *fair, const struct lh_cc_feedback *feedback)
@@ -308,16 +365,23 @@ static void company_step(struct fair_state *fair, const struct lh_cc_feedback *f
     move_window(fair, feedback);
     enum lh_share_answer answer = probe_share(fair, feedback, &share);
     if (answer == LH_SHARE_MEASURED) {
-        nudge(fair, share);
+        if (fair->probe.queue_before >= NUDGE_QUEUE * lh_lt_queue_low(&fair->lt))
+            nudge(fair, share);
         bool is_over = share > SHARE_OVER || (share < SHARE_NOBODY && !is_queue_high(fair));
         fair->answers = is_over ? fair->answers + 1 : 0;
+        // Whom two probes at once would mislead waits its turn; what answers to nobody need not.
+        if (is_over && share < SHARE_NOBODY)
+            fair->probe.next_at = lh_ns_min(fair->probe.next_at, now + TRIAL_RTTS * fair->rtt);
     }
     if (lh_lt_queue_standing(&fair->lt) >= lh_lt_queue_low(&fair->lt))
         fair->low_since = 0;
     else if (fair->low_since == 0)
         fair->low_since = now;
     bool is_drained = fair->low_since != 0 && now > fair->low_since + patience(fair, LEAVE_TIME);
-    if (is_drained || fair->answers >= LEAVE_PROBES)
+    bool is_vain = is_in_vain(fair);
+    if (is_vain)
+        note_jitter(fair, feedback);
+    if (is_drained || is_vain || fair->answers >= LEAVE_PROBES)
         leave_company(fair, now);
 }
 

@@ -209,9 +209,22 @@ void lh_lt_take_over(struct lh_lt *lt, const struct lh_cc_known *known, lh_ns no
 
 void lh_lt_note_jitter(struct lh_lt *lt, lh_ns now)
 {
+    const struct lh_lt_interval *last = &lt->last;
+    bool is_lossy = !lh_loss_baseline_is_known(&lt->loss) && last->packets > 0 && last->lost > 0;
     lt->queue_floor = lh_lt_queue_standing(lt);
     lt->queue_floor_until = now + JITTER_TIME;
     lt->low_queue_at = now;
+    if (!is_lossy || lt_is_flood(lt, last))
+        return;
+    // So the losses beside it were not ours either, nor was what they cost us.
+    for (unsigned i = 0; i < LH_LOSS_SAMPLES_MIN; i++)
+        lh_loss_baseline_add(&lt->loss, last->packets, last->lost);
+    lt->excess_run = 0;
+    lt->bw_short = UINT64_MAX;
+    if (lt->phase == LH_LT_CRUISE || lt->phase == LH_LT_DOWN) {
+        lt->is_first_cruise = true; // look soon for what there is
+        enter_cruise(lt, now);
+    }
 }
 
 void lh_lt_freeze_loss(struct lh_lt *lt, bool is_frozen)

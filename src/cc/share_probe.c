@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How it works. At rest, feedback only smooths queue and flight. When a probe is due and the queue
-// stands at three times what would be none, `begin` notes both and cuts the window, by no more than
+// is long enough for the caller, `begin` notes both and cuts the window, by no more than
 // three fifths of what the queue holds; two and a half round trips later `conclude` compares. It
 // says nothing where the flight fell by less than half of what was wanted (we were not limited by
 // the window) or where something happened that moves queues by itself (`spoil`). The pause to the
@@ -11,18 +11,19 @@
 
 #include "base/math.h"
 
-#define QUEUE_NEEDED 3u // times a low queue: less could not fall by enough to be measured
-#define RETRY        (100 * LH_MS)
-#define SMOOTHING    4u // feedbacks
-#define DEPTH_MOST   300u
-#define DEPTH_LEAST  60u
-#define DEPTH_QUEUE  60u   // per cent of the queue that a probe takes away at most
-#define SHARE_MOST   1500u // measured; beyond, somebody else gave way meanwhile
+#define RETRY           (100 * LH_MS)
+#define SMOOTHING       4u // feedbacks
+#define NOISE_SMOOTHING 16u
+#define DEPTH_MOST      300u
+#define DEPTH_LEAST     60u
+#define DEPTH_QUEUE     60u   // per cent of the queue that a probe takes away at most
+#define SHARE_MOST      1500u // measured; beyond, somebody else gave way meanwhile
 
 void lh_share_probe_init(
     struct lh_share_probe *probe, lh_ns wait, lh_ns between, uint32_t between_rtts, lh_ns now)
 {
     *probe = (struct lh_share_probe){.next_at = now + wait,
+                                     .began_at = now,
                                      .between = between,
                                      .between_rtts = between_rtts,
                                      .spread = now,
@@ -39,7 +40,8 @@ static void begin(struct lh_share_probe *probe, const struct lh_share_seen *seen
     probe->is_probing = true;
     probe->is_spoilt = false;
     probe->began_at = seen->now;
-    probe->queue_before = probe->queue;
+    probe->queue_before = seen->queue_stands;
+    probe->delay_before = probe->delay;
     probe->inflight_before = probe->inflight;
     probe->rtt_before = lh_ns_max(seen->rtt, LH_US);
     uint64_t depth = lh_muldiv(seen->queue_stands, LH_SHARE_ONE, probe->rtt_before);
@@ -60,8 +62,9 @@ conclude(struct lh_share_probe *probe, const struct lh_share_seen *seen, uint32_
     probe->next_at = seen->now + pause * 3 / 4 + (probe->spread >> 33) % (pause / 2 + 1);
     if (probe->is_spoilt || fallen == 0 || fallen < wanted / 2)
         return LH_SHARE_UNKNOWN;
-    lh_ns drop = lh_ns_since(probe->queue_before, probe->queue);
-    uint64_t share = lh_muldiv(drop, probe->inflight_before, fallen);
+    int64_t drop = LH_MAX(probe->delay_before - probe->delay, 0);
+    probe->drop = (lh_ns)drop;
+    uint64_t share = lh_muldiv(probe->drop, probe->inflight_before, fallen);
     share = lh_muldiv(share, LH_SHARE_ONE, probe->rtt_before);
     if (share > SHARE_MOST)
         return LH_SHARE_UNKNOWN;
@@ -69,11 +72,20 @@ conclude(struct lh_share_probe *probe, const struct lh_share_seen *seen, uint32_
     return LH_SHARE_MEASURED;
 }
 
+static void smooth_delay(struct lh_share_probe *probe, int64_t delay)
+{
+    int64_t away = probe->delay == 0 ? 0 : delay - probe->delay;
+    probe->delay = delay - away + away / (int64_t)SMOOTHING;
+    if (!probe->is_probing)
+        probe->noise +=
+            (lh_ns)(LH_MAX(away, -away)) / NOISE_SMOOTHING - probe->noise / NOISE_SMOOTHING;
+}
+
 enum lh_share_answer lh_share_probe_step(struct lh_share_probe *probe,
                                          const struct lh_share_seen *seen,
                                          uint32_t *out_share)
 {
-    probe->queue = (probe->queue * (SMOOTHING - 1) + seen->queue) / SMOOTHING;
+    smooth_delay(probe, seen->delay);
     probe->inflight = (probe->inflight * (SMOOTHING - 1) + seen->inflight) / SMOOTHING;
     if (probe->is_probing) {
         bool is_over = seen->now >= probe->began_at + probe->rtt_before * 5 / 2;
@@ -81,7 +93,7 @@ enum lh_share_answer lh_share_probe_step(struct lh_share_probe *probe,
     }
     if (seen->now < probe->next_at)
         return LH_SHARE_NONE;
-    if (seen->queue_stands >= QUEUE_NEEDED * seen->queue_low)
+    if (seen->queue_stands >= seen->queue_needed)
         begin(probe, seen);
     else
         probe->next_at = seen->now + RETRY;

@@ -29,9 +29,9 @@ struct lh_share_seen {
     lh_ns now;
     lh_ns rtt;          // smoothed
     uint64_t inflight;  // bytes
-    lh_ns queue;        // newest
+    int64_t delay;      // newest; only differences mean anything
     lh_ns queue_stands; // lowest of the last few
-    lh_ns queue_low;    // below: none worth mentioning
+    lh_ns queue_needed; // below: too short to be measured
 };
 
 struct lh_share_probe {
@@ -41,9 +41,13 @@ struct lh_share_probe {
     uint64_t spread; // a counter that spreads the pauses: two that probe at once see too much fall
     bool is_probing, is_spoilt;
     uint32_t window_share; // of the window that may be used now
-    lh_ns queue;           // smoothed
+    int64_t delay;         // smoothed; 0 = unknown
     uint64_t inflight;     // smoothed
-    lh_ns queue_before, rtt_before;
+    lh_ns rtt_before;
+    lh_ns queue_before; // that stood
+    int64_t delay_before;
+    lh_ns noise; // mean distance of `delay` from what is seen
+    lh_ns drop;  // of the delay, in the last probe
     uint64_t inflight_before;
 };
 

@@ -260,8 +260,8 @@ static void sample(struct lh_lane *lane,
     if (largest_grew && record->sent_at + age < now) {
         out->rtt_sample = now - (record->sent_at + age);
         lh_rtt_sample(&lane->rtt, out->rtt_sample, now);
-        int64_t arrival = (int64_t)((feedback->clock_us - feedback->top_age_us) * LH_US);
-        lh_rtt_one_way(&lane->rtt, arrival - (int64_t)record->sent_at, now);
+        uint64_t arrival = (feedback->clock_us - feedback->top_age_us) * LH_US;
+        lh_rtt_one_way(&lane->rtt, (int64_t)(arrival - record->sent_at), now);
     }
     struct lh_rate_point point = {
         .clock_us = feedback->clock_us - feedback->last_age_us,
@@ -359,6 +359,7 @@ static void tell_controller(struct lh_lane *lane,
     event->rtt_min = lh_rtt_min(&lane->rtt);
     event->rtt_smoothed = lh_rtt_smoothed(&lane->rtt);
     event->queue_delay = lane->rtt.queue_delay;
+    event->one_way = lane->rtt.one_way;
     event->ce_packets = lh_ecn_counts(&lane->ecn) ? lh_sub_sat(feedback->ce, lane->peer_ce) : 0;
     event->lanes = lane->group;
     event->window_limited = lane->was_window_limited || lane->peer_room != UINT64_MAX;

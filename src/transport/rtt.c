@@ -2,7 +2,8 @@
 #include "transport/rtt.h"
 #include "base/math.h"
 
-#define BUCKET (5 * LH_SECOND)
+#define ONE_WAY_MAX ((int64_t)1 << 59) // 18 years: what a peer may say, and sums of it fit
+#define BUCKET      (5 * LH_SECOND)
 
 void lh_windowed_min_add(struct lh_windowed_min *min, int64_t value, lh_ns now)
 {
@@ -51,6 +52,8 @@ void lh_rtt_sample(struct lh_rtt *rtt, lh_ns sample, lh_ns now)
 
 void lh_rtt_one_way(struct lh_rtt *rtt, int64_t delay, lh_ns now)
 {
+    delay = LH_CLAMP(delay, -ONE_WAY_MAX, ONE_WAY_MAX);
+    rtt->one_way = delay;
     lh_windowed_min_add(&rtt->owd_min, delay, now);
     rtt->queue_delay = (lh_ns)(delay - lh_windowed_min_get(&rtt->owd_min));
 }

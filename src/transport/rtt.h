@@ -28,6 +28,7 @@ int64_t lh_windowed_min_get(const struct lh_windowed_min *min);
 struct lh_rtt {
     lh_ns smoothed, variation, latest; // 0 = no sample yet
     lh_ns queue_delay;
+    int64_t one_way; // the delay itself, between two clocks
     struct lh_windowed_min min, owd_min;
 };
 

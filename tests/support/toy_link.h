@@ -199,6 +199,7 @@ static inline void toy_feedback(struct toy_link *link)
     feedback.rtt_min = link->rtt;
     feedback.rtt_smoothed = feedback.rtt_sample;
     feedback.queue_delay = feedback.rtt_sample - link->rtt;
+    feedback.one_way = (int64_t)feedback.rtt_sample;
     feedback.round_ended = round_ended;
     if (round_ended) {
         feedback.round_sent_packets = link->round_packets;

@@ -152,9 +152,9 @@ static uint32_t probe(uint32_t share, bool spoil, enum lh_share_answer *out_answ
             .now = LH_SECOND + i * 5 * LH_MS,
             .rtt = delay,
             .inflight = inflight,
-            .queue = delay - 20 * LH_MS,
+            .delay = (int64_t)delay - 50 * (int64_t)LH_MS, // another clock
             .queue_stands = delay - 20 * LH_MS,
-            .queue_low = 2 * LH_MS,
+            .queue_needed = 6 * LH_MS,
         };
         if (spoil && probe.is_probing)
             lh_share_probe_spoil(&probe);
