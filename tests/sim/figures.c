@@ -10,6 +10,7 @@
 //   spurious   packets declared lost that arrived after all, of those sent
 //   dropped    packets that the forward queue or a policer dropped, of those sent
 //   feedback   bytes sent back, of those sent
+//   kept       E, of what it is where the way back loses nothing
 //   queue      median of the forward queue, in milliseconds
 //   start      thin lines: bytes that the forward queue dropped before the measured span, in kB
 #include "figures.h"
@@ -21,15 +22,15 @@
 #include "base/math.h"
 #include "world.h"
 
-#define PERCENT            10000u // ppm
-#define QUEUE_LEAST        64000u
-#define QUEUE_THIN         15000u // of thin lines: ten packets
-#define BLOCK              ((uint32_t)1 << 20)
-#define FULL_RATE          (UINT64_C(1000) * 125000)
-#define QUICK_RATE         (UINT64_C(200) * 125000)
-#define QUICK_TIME_POLICED 20u // to be recognised takes some
-#define QUICK_TIME         8u
-#define HUNDRED_MB         UINT64_C(100000000)
+#define PERCENT          10000u // ppm
+#define QUEUE_LEAST      64000u
+#define QUEUE_THIN       15000u // of thin lines: ten packets
+#define BLOCK            ((uint32_t)1 << 20)
+#define FULL_RATE        (UINT64_C(1000) * 125000)
+#define QUICK_RATE       (UINT64_C(200) * 125000)
+#define QUICK_TIME_LEARN 20u // a policer or jitter takes some to be recognised
+#define QUICK_TIME       8u
+#define HUNDRED_MB       UINT64_C(100000000)
 
 struct figure {
     const char *name;
@@ -42,12 +43,14 @@ struct figure {
     unsigned burst;          // packets; loss comes in runs
     uint32_t reorder_ppm;
     lh_ns reorder_delay;
+    unsigned jitter_permille; // of the round trip, each way
     lh_ns late;               // so often the receiver gets the processor; 0: always
     unsigned mbit;            // of the line; 0: as the options say
     unsigned police_permille; // of the rate, that a policer lets through; its bucket holds 20 ms
     uint64_t bytes;           // of the transfer; 0: endless
     // Goals; 0 = none.
     unsigned efficiency;     // permille at least
+    unsigned kept;           // permille of E where no feedback is lost, at least
     unsigned duplicates_ppm; // at most
     unsigned spurious_ppm;   // at most
     unsigned dropped_ppm;    // at most: by queue and policer, of the packets
@@ -80,6 +83,18 @@ static const uint32_t losses[] = {0, 1000, 10000, 20000, 50000, 100000};
         .name = "policed", .cc = &(controller), .rtt_ms = (rtt), .loss_ppm = (loss),               \
         .queue_permille = 1000, .police_permille = 300, .efficiency = 900,                         \
         .dropped_ppm = 5 * PERCENT, .is_quick = (quick)                                            \
+    }
+// A delay of up to a fifth of the round trip that is no queue, as radio links have it.
+#define JITTER(controller, rtt, loss, quick)                                                       \
+    {                                                                                              \
+        .name = "jitter", .cc = &(controller), .rtt_ms = (rtt), .loss_ppm = (loss),                \
+        .jitter_permille = 200, .queue_permille = 1000, .efficiency = 900, .is_quick = (quick)     \
+    }
+#define FEEDBACK_LOST(controller, rtt, loss, quick)                                                \
+    {                                                                                              \
+        .name = "feedback-lost", .cc = &(controller), .rtt_ms = (rtt), .loss_ppm = (loss),         \
+        .return_loss_ppm = 10 * PERCENT, .queue_permille = 1000, .efficiency = 950, .kept = 980,   \
+        .duplicates_ppm = PERCENT, .is_quick = (quick)                                             \
     }
 #define DEEP(rtt, loss, quick)                                                                     \
     {                                                                                              \
@@ -125,6 +140,13 @@ static const struct figure special[] = {
     REORDER(10, true),
     REORDER(50, false),
     REORDER(100, true),
+    JITTER(lh_cc_fair, 10, 5 * PERCENT, false),
+    JITTER(lh_cc_fair, 50, 0, false),
+    JITTER(lh_cc_fair, 50, PERCENT, false),
+    JITTER(lh_cc_fair, 50, 5 * PERCENT, true),
+    JITTER(lh_cc_fair, 100, PERCENT, false),
+    JITTER(lh_cc_fair, 100, 5 * PERCENT, false),
+    JITTER(lh_cc_high, 100, 5 * PERCENT, false),
     DEEP(1, 0, false),
     DEEP(10, 0, true),
     DEEP(50, PERCENT, false),
@@ -154,17 +176,11 @@ static const struct figure special[] = {
         .bytes = HUNDRED_MB,
         .time = 2 * LH_SECOND,
     },
-    {
-        .name = "feedback-lost",
-        .cc = &lh_cc_high,
-        .rtt_ms = 100,
-        .loss_ppm = PERCENT,
-        .return_loss_ppm = 10 * PERCENT,
-        .queue_permille = 1000,
-        .efficiency = 950,
-        .duplicates_ppm = 10000,
-        .is_quick = true,
-    },
+    FEEDBACK_LOST(lh_cc_high, 10, PERCENT, false),
+    FEEDBACK_LOST(lh_cc_high, 100, PERCENT, true),
+    FEEDBACK_LOST(lh_cc_fair, 100, PERCENT, false),
+    FEEDBACK_LOST(lh_cc_fair, 100, 5 * PERCENT, false),
+    FEEDBACK_LOST(lh_cc_fair, 300, PERCENT, false),
 };
 
 static struct sim_link_config path_of(const struct figure *figure, uint64_t rate)
@@ -188,6 +204,7 @@ static struct sim_scenario scenario_of(const struct figure *figure,
     up.police_burst = up.police_rate / 50;
     up.reorder_ppm = down.reorder_ppm = figure->reorder_ppm;
     up.reorder_delay = down.reorder_delay = figure->reorder_delay;
+    up.jitter = down.jitter = figure->rtt_ms * LH_MS * figure->jitter_permille / 1000;
     down.loss_ppm = LH_MAX(down.loss_ppm, figure->return_loss_ppm);
     uint64_t bytes = figure->bytes != 0 ? figure->bytes : options->rate * seconds;
     return (struct sim_scenario){
@@ -227,9 +244,10 @@ static double share(uint64_t part, uint64_t whole)
     return whole == 0 ? 0 : 100.0 * (double)part / (double)whole;
 }
 
-static bool run_figure(const struct figure *figure, const struct sim_figures_options *options)
+static struct sim_result measure(const struct figure *figure,
+                                 const struct sim_scenario *scenario,
+                                 const struct sim_figures_options *options)
 {
-    struct sim_scenario scenario = scenario_of(figure, options);
     lh_ns from = 8 * figure->rtt_ms * LH_MS + LH_SECOND / 2;
     struct sim_options run = {.seed = options->seed, .is_traced = options->is_traced};
     if (figure->bytes == 0) {
@@ -237,7 +255,27 @@ static bool run_figure(const struct figure *figure, const struct sim_figures_opt
         run.measure_from = from;
         run.measure_until = from + options->seconds * LH_SECOND;
     }
-    struct sim_result result = sim_run(&scenario, &run);
+    return sim_run(scenario, &run);
+}
+
+// What is left of E of the same path with a way back that loses nothing.
+static bool judge_kept(const struct figure *figure,
+                       const struct sim_figures_options *options,
+                       const struct sim_result *result)
+{
+    struct sim_scenario scenario = scenario_of(figure, options);
+    scenario.down.loss_ppm = 0;
+    struct sim_result whole = measure(figure, &scenario, options);
+    return judge("kept [%]", 1,
+                 share(result->efficiency_permille, LH_MAX(whole.efficiency_permille, 1u)),
+                 figure->kept / 10.0, AT_LEAST) &&
+           whole.is_ok;
+}
+
+static bool run_figure(const struct figure *figure, const struct sim_figures_options *options)
+{
+    struct sim_scenario scenario = scenario_of(figure, options);
+    struct sim_result result = measure(figure, &scenario, options);
     char name[32];
     if (figure->mbit != 0)
         snprintf(name, sizeof name, "%s %u Mbit/s", figure->name, figure->mbit);
@@ -269,6 +307,8 @@ static bool run_figure(const struct figure *figure, const struct sim_figures_opt
         is_met &= judge("queue [ms]", 1, (double)result.queue_median / 1e6,
                         (double)figure->queue / 1e6, AT_MOST);
     }
+    if (figure->kept != 0)
+        is_met &= judge_kept(figure, options, &result);
     if (figure->start != 0)
         is_met &= judge("start [kB]", 0, (double)result.before.dropped_queue * 1.5, figure->start,
                         AT_MOST);
@@ -298,14 +338,15 @@ take(const struct figure *figure, const struct sim_figures_options *options, uns
         return 0;
     if (options->is_quick) {
         used.rate = figure->bytes == 0 ? QUICK_RATE : FULL_RATE;
-        used.seconds = figure->police_permille == 0 ? QUICK_TIME : QUICK_TIME_POLICED;
+        bool is_learned = figure->police_permille > 0 || figure->jitter_permille > 0;
+        used.seconds = is_learned ? QUICK_TIME_LEARN : QUICK_TIME;
     }
     if (figure->mbit != 0)
         used.rate = (uint64_t)figure->mbit * 125000;
-    if (options->is_quick)
+    if (options->is_tap)
         printf("# ");
     bool is_met = run_figure(figure, &used);
-    if (options->is_quick)
+    if (options->is_tap)
         printf("%s %u - figure %s, %s, %u ms, loss %g %%\n", is_met ? "ok" : "not ok", (*number)++,
                figure->name, figure->cc->name, figure->rtt_ms, (double)figure->loss_ppm / PERCENT);
     return !is_met;
@@ -339,7 +380,7 @@ unsigned sim_figures(const struct sim_figures_options *options)
     }
     for (size_t i = 0; i < LH_ARRAY_LEN(special); i++)
         missed += take(&special[i], options, &number);
-    if (options->is_quick)
+    if (options->is_tap)
         printf("1..%u\n", number - 1);
     else
         printf("%u figures missed\n", missed);

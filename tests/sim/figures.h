@@ -14,7 +14,8 @@ struct sim_figures_options {
     uint64_t seed;
     const char *only; // names that contain it; NULL = all
     uint64_t memory;  // the receiver's budget; 0 = what the programs take
-    bool is_quick;    // some of each kind, smaller, as a test (TAP)
+    bool is_quick;    // some of each kind, smaller
+    bool is_tap;      // as a test
     bool is_traced;
 };
 

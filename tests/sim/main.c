@@ -12,11 +12,13 @@
 //   sim --quick | --all                  as a test (TAP), with --seeds K, --seed FIRST, --random K
 //   sim --matrix                         efficiency over round trips and losses; not a test;
 //                                        with --rate MBIT, --seconds S, --from S, --cc NAME,
-//                                        --queue PERMILLE, --burst PACKETS (mean run of losses);
+//                                        --queue PERMILLE, --burst PACKETS (mean run of losses),
+//                                        --jitter PERMILLE (of the round trip);
 //                                        --rtt MS and --loss PPM: only these (--trace: of the last)
 //   sim --figures                        what one flow alone must reach (figures.h), with --row
 //                                        PART-OF-NAME, --rate MBIT (the goals are for 1000),
-//                                        --seconds S, --memory MIB; --quick: smaller, a test (TAP)
+//                                        --seconds S, --memory MIB; --tap: as a test; --quick:
+//                                        the same, smaller
 //   sim --company                        who gets how much of a shared link: every figure with its
 //                                        goal; with --row PART-OF-NAME, --seeds K, --cc NAME
 #include <stdio.h>
@@ -36,9 +38,9 @@ struct arguments {
     const char *scenario;
     const char *cc, *trace, *row;
     bool is_fat, is_fat_long;
-    bool is_figures, is_list, is_quick, is_all, is_matrix, is_company, is_traced;
+    bool is_figures, is_list, is_quick, is_all, is_matrix, is_company, is_traced, is_tap;
     uint64_t swarm, jobs;
-    uint64_t seed, seeds, randoms, rate, from, seconds, queue, rtt, loss, burst, memory;
+    uint64_t seed, seeds, randoms, rate, from, seconds, queue, rtt, loss, burst, jitter, memory;
 };
 
 static void print_details(const struct sim_result *result)
@@ -225,6 +227,7 @@ static struct sim_result run_cell(const struct arguments *arguments, uint64_t rt
         link.burst_packets = (uint32_t)arguments->burst;
         link.loss_ppm = 0;
     }
+    link.jitter = lh_muldiv(2 * link.delay, arguments->jitter, 1000);
     uint64_t path = lh_muldiv(rate, 2 * link.delay, LH_SECOND);
     link.queue_bytes = LH_MAX(path * arguments->queue / 1000, (uint64_t)64000);
     struct sim_scenario scenario = {
@@ -295,6 +298,7 @@ static int run_figures(const struct arguments *arguments)
         .only = arguments->row,
         .memory = arguments->memory << 20,
         .is_quick = arguments->is_quick,
+        .is_tap = arguments->is_quick || arguments->is_tap,
         .is_traced = arguments->is_traced,
     };
     return sim_figures(&options) > 0;
@@ -302,18 +306,18 @@ static int run_figures(const struct arguments *arguments)
 
 static int usage(void)
 {
-    fprintf(
-        stderr,
-        "usage: sim SCENARIO | random | swarm [--seed N] [--print] [--trace FILE]\n"
-        "       sim --swarm N [--seed FIRST] [--jobs K]\n"
-        "       sim --fat | --fat-long\n"
-        "       sim --list\n"
-        "       sim --quick | --all [--seeds K] [--seed FIRST] [--random K]\n"
-        "       sim --matrix [--rate MBIT] [--from S] [--seconds S] [--queue PERMILLE]\n"
-        "           [--burst PACKETS] [--cc NAME] [--rtt MS] [--loss PPM]\n"
-        "           [--trace FILE]\n"
-        "       sim --company [--row PART] [--seeds K] [--seed FIRST] [--cc NAME] [--print]\n"
-        "       sim --figures [--quick] [--row PART] [--rate MBIT] [--seconds S] [--memory MIB]\n");
+    fprintf(stderr,
+            "usage: sim SCENARIO | random | swarm [--seed N] [--print] [--trace FILE]\n"
+            "       sim --swarm N [--seed FIRST] [--jobs K]\n"
+            "       sim --fat | --fat-long\n"
+            "       sim --list\n"
+            "       sim --quick | --all [--seeds K] [--seed FIRST] [--random K]\n"
+            "       sim --matrix [--rate MBIT] [--from S] [--seconds S] [--queue PERMILLE]\n"
+            "           [--burst PACKETS] [--jitter PERMILLE] [--cc NAME] [--rtt MS] [--loss PPM]\n"
+            "           [--seed N] [--trace FILE]\n"
+            "       sim --company [--row PART] [--seeds K] [--seed FIRST] [--cc NAME] [--print]\n"
+            "       sim --figures [--quick] [--tap] [--row PART] [--rate MBIT] [--seconds S] "
+            "[--memory MIB]\n");
     return 2;
 }
 
@@ -335,6 +339,7 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
         {"--swarm", NULL, &arguments->swarm},        {"--jobs", NULL, &arguments->jobs},
         {"--fat", &arguments->is_fat, NULL},         {"--fat-long", &arguments->is_fat_long, NULL},
         {"--figures", &arguments->is_figures, NULL}, {"--memory", NULL, &arguments->memory},
+        {"--jitter", NULL, &arguments->jitter},      {"--tap", &arguments->is_tap, NULL},
     };
     for (int i = 1; i < argc; i++) {
         bool is_known = false;
